@@ -1,0 +1,203 @@
+# SignalBox: a server, a headless Chromium and its tabs, for the browser tests.
+# SPDX-License-Identifier: Apache-2.0
+"""
+SIGNALBOX_BIN    the executable; a server is started from it on a free port
+SIGNALBOX_URL    instead: a playground that is already being served (it cannot be restarted)
+SCREENSHOT_DIR   where screenshots go, if anywhere
+"""
+
+import os
+import pathlib
+import socket
+import subprocess
+import threading
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+PATIENCE = 30  # seconds a condition may take on a busy machine
+
+
+class Server:
+    """`signalbox serve --playground`, which can be stopped and started on the same port."""
+
+    def __init__(self, executable):
+        self.executable = executable
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.executable, "serve", "--playground", "--no-auth", "--port", str(self.port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        ready = threading.Event()
+        threading.Thread(target=self._read, args=(self.process.stdout, ready), daemon=True).start()
+        if not ready.wait(PATIENCE):
+            self.stop()
+            raise AssertionError("the server printed no line with Endpoint=")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    @staticmethod
+    def _read(output, ready):
+        for line in output:
+            if "Endpoint=" in line:
+                ready.set()
+
+
+class ServedElsewhere:
+    def __init__(self, url):
+        self.url = url.rstrip("/")
+
+    def start(self):
+        raise AssertionError("a restart needs SIGNALBOX_BIN")
+
+    stop = start
+
+
+class Tab:
+    """One page in a window of its own, so that it counts as visible beside the others."""
+
+    def __init__(self, driver, base):
+        self.driver = driver
+        self.base = base
+        driver.switch_to.new_window("window")
+        driver.set_window_size(1360, 1000)
+        self.handle = driver.current_window_handle
+
+    def use(self):
+        self.driver.switch_to.window(self.handle)
+        return self.driver
+
+    def before_load(self, source):
+        """Runs a script in the page before any of its own."""
+        self.use().execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+
+    def open(self, path="/"):
+        self.use().get(self.base + path)
+        return self
+
+    def open_connected(self, path="/"):
+        self.open(path)
+        self.until_state("Connected")
+        return self
+
+    def close(self):
+        self.use().close()
+
+    def find(self, selector):
+        return self.use().find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector):
+        return self.use().find_elements(By.CSS_SELECTOR, selector)
+
+    def click(self, selector):
+        # Not by coordinates: what is tested is the page, not where it happens to be scrolled.
+        self.js("arguments[0].click()", self.find(selector))
+
+    def fill(self, selector, text):
+        field = self.find(selector)
+        field.clear()
+        field.send_keys(text)
+
+    def js(self, script, *args):
+        return self.use().execute_script(script, *args)
+
+    def until(self, condition, what):
+        self.use()
+        return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _: condition(), message=what)
+
+    def until_state(self, state, transport=None):
+        def reached():
+            mark = self.find("#state")
+            return mark.get_attribute("data-state") == state and (
+                transport is None or mark.get_attribute("data-transport") == transport
+            )
+
+        self.until(reached, f"#state to be {state} {transport or ''}")
+
+    def run(self, body, *args):
+        """Runs async JavaScript with HubConnection at hand, on a page without any of its own; returns its value."""
+        if not self.use().current_url.startswith(self.base):
+            self.open("/signalbox.js")
+        outcome = self.use().execute_async_script(
+            """
+            const done = arguments[arguments.length - 1];
+            const args = [...arguments].slice(0, -1);
+            (async () => {
+                const { HubConnection } = await import("/signalbox.js");
+                const until = async (condition) => {
+                    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+                };
+                %s
+            })().then((value) => done({ value }), (error) => done({ error: `${error.message}\\n${error.stack}` }));
+            """
+            % body,
+            *args,
+        )
+        assert "error" not in outcome, outcome["error"]
+        return outcome["value"]
+
+    def screenshot(self, name):
+        folder = os.environ.get("SCREENSHOT_DIR")
+        if folder:
+            pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+            self.use().save_screenshot(str(pathlib.Path(folder) / f"{name}.png"))
+
+
+@pytest.fixture(scope="session")
+def server():
+    executable = os.environ.get("SIGNALBOX_BIN")
+    if not executable:
+        url = os.environ.get("SIGNALBOX_URL")
+        assert url, "set SIGNALBOX_BIN or SIGNALBOX_URL"
+        yield ServedElsewhere(url)
+        return
+    running = Server(executable)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def driver():
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    running = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+    running.set_script_timeout(PATIENCE)
+    yield running
+    running.quit()
+
+
+@pytest.fixture
+def new_tab(driver, server):
+    """Makes tabs, and closes them after the test."""
+    home = driver.current_window_handle
+    tabs = []
+
+    def make():
+        tabs.append(Tab(driver, server.url))
+        return tabs[-1]
+
+    yield make
+    for tab in tabs:
+        tab.close()
+    driver.switch_to.window(home)
+
+
+@pytest.fixture
+def tab(new_tab):
+    return new_tab()

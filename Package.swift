@@ -1,0 +1,264 @@
+// swift-tools-version:6.2
+import CompilerPluginSupport
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "signalbox",
+    platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
+    products: [
+        .library(name: "SignalR", targets: ["SignalR"]),
+        .library(name: "SignalRAuthentication", targets: ["SignalRAuthentication"]),
+        .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
+        .library(name: "SignalRService", targets: ["SignalRService"]),
+        .executable(name: "signalbox", targets: ["signalbox"]),
+    ],
+    traits: [
+        .trait(name: "HubMacro", description: "@Hub, @HubMethod and @HubClient; needs swift-syntax to build."),
+        .default(enabledTraits: ["HubMacro"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
+        .package(url: "https://github.com/swiftlang/swift-syntax", "602.0.0"..<"604.0.0"),
+    ],
+    targets: [
+        // Every byte we speak; no I/O.
+        .target(
+            name: "SignalRWire",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: settings
+        ),
+        // zlib's header, for permessage-deflate.
+        .target(name: "CSignalRZlib", linkerSettings: [.linkedLibrary("z")]),
+        // RFC 6455 messages: handshake, frames, close codes, permessage-deflate; no I/O.
+        .target(
+            name: "_SignalRWebSocket",
+            dependencies: [
+                "CSignalRZlib",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: settings
+        ),
+        // @Hub, @HubMethod, @HubClient (compiler plugin, trait HubMacro).
+        .macro(
+            name: "SignalRMacros",
+            dependencies: [
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
+                .product(name: "SwiftDiagnostics", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+                .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+            ],
+            swiftSettings: settings
+        ),
+        // The server library, framework-free.
+        .target(
+            name: "SignalR",
+            dependencies: [
+                "SignalRWire",
+                "_SignalRWebSocket",
+                .target(name: "SignalRMacros", condition: .when(traits: ["HubMacro"])),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ],
+            swiftSettings: settings
+        ),
+        // JWT bearer tokens for hubs and for the service.
+        .target(
+            name: "SignalRAuthentication",
+            dependencies: ["SignalR", .product(name: "JWTKit", package: "jwt-kit")],
+            swiftSettings: settings
+        ),
+        // router.signalR("/chat", hub:) and Application(router:, server: .signalR(router)).
+        .target(
+            name: "SignalRHummingbird",
+            dependencies: [
+                "SignalR",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+            ],
+            swiftSettings: settings
+        ),
+        // The service as a library: client endpoint, access keys, REST.
+        .target(
+            name: "SignalRService",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                "SignalRHummingbird",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        // serve, token, send.
+        .executableTarget(
+            name: "signalbox",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                "SignalRService",
+                "SignalRHummingbird",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("Web")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRServiceTests",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                "SignalRService",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "signalboxTests",
+            dependencies: [
+                "SignalR",
+                "signalbox",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ],
+            swiftSettings: settings
+        ),
+        // The server that Benchmarks/run measures.
+        .executableTarget(
+            name: "BenchmarkServer",
+            dependencies: [
+                "SignalR", "SignalRHummingbird",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Benchmarks/Server",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRWireTests",
+            dependencies: ["SignalRWire", .product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRWebSocketTests",
+            dependencies: [
+                "_SignalRWebSocket", "CSignalRZlib",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRCodingTests",
+            dependencies: ["SignalR", "SignalRWire", .product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRMacrosTests",
+            dependencies: [
+                "SignalR", "SignalRMacros",
+                .product(name: "SwiftSyntax", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
+                .product(name: "SwiftParser", package: "swift-syntax"),
+                .product(name: "SwiftDiagnostics", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
+                .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRTests",
+            dependencies: [
+                "SignalR", "SignalRWire",
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        // Real sockets: every transport with every hub protocol.
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRHummingbird",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "X509", package: "swift-certificates"),
+            ],
+            swiftSettings: settings
+        ),
+    ]
+)
+
+// The examples of the README, so that they always compile.
+package.targets += ["Chat", "Streaming", "Authentication"].map { name in
+    .executableTarget(
+        name: "\(name)Example",
+        dependencies: [
+            "SignalR", "SignalRAuthentication", "SignalRHummingbird",
+            .product(name: "Hummingbird", package: "hummingbird"),
+        ],
+        path: "Examples/\(name)",
+        swiftSettings: settings
+    )
+}

@@ -1,0 +1,447 @@
+// SignalBox: one client: its transport, its outbound queue and its place in the registry, on one event loop
+// SPDX-License-Identifier: Apache-2.0
+
+package import NIOCore
+package import SignalRWire
+
+/// What a connection talks: the hub protocol, an application's own messages, a relay to an app server.
+/// Everything happens on the connection's event loop.
+package protocol ConnectionSession: AnyObject {
+    /// The first transport is there.
+    func opened()
+    /// A stateful connection got a new transport after losing one.
+    func resumed()
+    /// Takes what it can from the front of `bytes`; what is left is offered again together with what comes next.
+    func receive(_ bytes: inout ByteBuffer)
+    /// Whether message boundaries matter; then ``receive(_:isText:isLast:)`` is called instead.
+    var keepsBoundaries: Bool { get }
+    /// A piece of a message, as it arrives.
+    func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool)
+    /// Whether bytes are left because the session is busy rather than because a message is incomplete.
+    var isBusy: Bool { get }
+    /// Once a second.
+    func heartbeat()
+    /// Writes the last message, if the protocol has one for the reason.
+    func willClose(_ reason: CloseReason)
+    /// The connection is closed for good; call `finished` when the application is done with it.
+    func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void)
+    /// Input ended without failure: may be the client's regular way to leave.
+    func inputEnded()
+}
+
+extension ConnectionSession {
+    package var keepsBoundaries: Bool { false }
+    package func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {}
+}
+
+/// One client of an endpoint, from its first transport to its end.
+///
+/// Safety: lives on `eventLoop`. Constants may be read anywhere; everything else belongs to the event loop, and other threads come in by
+/// ``onLoop(_:)``. That, and not a lock, makes it safe to share.
+package final class Connection: @unchecked Sendable {
+    // MARK: Constants
+
+    package let id: ConnectionID
+    package let eventLoop: any EventLoop
+    package let registry: ConnectionRegistry
+    let shard: ConnectionShard
+    package let user: HubUser?
+    /// The user this connection belongs to; nil when anonymous.
+    package let userID: String?
+    package let request: RequestFeatures
+    package let limits: ConnectionLimits
+
+    // MARK: State, on the event loop
+
+    package private(set) var transport: (any Transport)?
+    package private(set) var session: (any ConnectionSession)?
+    package private(set) var state = State.new
+    /// The codec and packaging in use; text JSON until the handshake picks.
+    package private(set) var format = Format(codec: 0, packaging: .bare)
+    package private(set) var transferFormat = TransferFormat.text
+    /// Tells the endpoint that the connection is gone.
+    package var onRemoved: (@Sendable () -> Void)?
+    /// When the token expires, in seconds since 1970.
+    package var expiration: Double?
+    /// Negotiated to survive the loss of its socket.
+    package var isStateful = false
+    /// Numbers and keeps messages for a stateful client; nil for all others.
+    var replay: ReplayBuffer?
+
+    /// Messages that wait for the next flush, or for a slow client.
+    private var pending: Batch?
+    private var isDirty = false
+    /// The shard's clock when sending stopped to make progress; 0 while it makes progress.
+    private var blockedSince: UInt32 = 0
+    /// The shard's clock when the last transport left; meaningful while `transport` is nil.
+    package private(set) var detachedSince: UInt32
+    /// Received bytes that make no whole message yet.
+    private var inbound: ByteBuffer?
+    private var isReceiving = false
+    /// Tasks that wait until the queue is short again.
+    private var writeWaiters: [CheckedContinuation<Void, Never>] = []
+    /// What a long-polling client has yet to fetch after the end.
+    package private(set) var lastWords: ByteBuffer?
+    /// Requests that wait until the session has taken what they brought.
+    private var readWaiters: [CheckedContinuation<Bool, Never>] = []
+
+    /// Where this connection stands in its shard's list of all connections.
+    var shardIndex = -1
+    /// The groups and the user set it is in, with its place in each.
+    var memberships: [Membership] = []
+
+    package enum State: Sendable {
+        /// Negotiated; can go to `opening` or `closed`.
+        case new
+        /// Has a transport, but is not yet to be found by server code (the handshake); can go to `open` or `closing`.
+        case opening
+        /// The session runs; can go to `closing`.
+        case open
+        /// Nothing is sent or received any more, the application finishes; can go to `closed`.
+        case closing
+        /// Out of the registry.
+        case closed
+    }
+
+    package init(
+        id: ConnectionID, registry: ConnectionRegistry, eventLoop: any EventLoop, limits: ConnectionLimits,
+        user: HubUser?, userID: String?, request: RequestFeatures
+    ) {
+        self.id = id
+        self.registry = registry
+        self.shard = registry.shard(of: eventLoop)
+        self.eventLoop = eventLoop
+        self.user = user
+        self.userID = userID
+        self.request = request
+        self.expiration = user?.expiration
+        self.limits = limits
+        self.detachedSince = shard.clock.now
+    }
+
+    /// Runs `work` on the event loop: at once when already there.
+    package func onLoop(_ work: @escaping @Sendable () -> Void) {
+        eventLoop.inEventLoop ? work() : eventLoop.execute(work)
+    }
+
+    package func begin(_ session: any ConnectionSession) { self.session = session }
+
+    /// Seconds of the shard's clock, which ticks once a second.
+    package var now: UInt32 { shard.clock.now }
+}
+
+// MARK: - Life
+
+extension Connection {
+    private var isLive: Bool { state == .open || state == .opening }
+
+    /// From here on server code finds the connection, by id, user and group.
+    package func register() {
+        guard state == .opening else { return }
+        state = .open
+        shard.register(self)
+    }
+}
+
+// MARK: - Transport side
+
+extension Connection {
+    /// Gives the connection a transport: the first one, the next poll, or the new socket of a stateful client.
+    package func attach(_ transport: any Transport) {
+        self.transport = transport
+        format.packaging = transport.packaging(for: transferFormat)
+        blockedSince = 0
+        switch state {
+        case .new:
+            state = .opening
+            request.started(transport.kind, at: now)
+            registry.transportStarted(transport.kind)
+            shard.add(self)
+            session?.opened()
+            process()
+        case .opening, .open: flush()
+        case .closing, .closed: transport.close(.transportEnded)
+        }
+    }
+
+    /// The new socket of a stateful client: what was not acknowledged is sent again before anything new.
+    package func resume(_ transport: any Transport) {
+        self.transport?.close(.transportEnded)
+        pending = nil
+        attach(transport)
+        if state == .open { session?.resumed() }
+    }
+
+    /// The transport is gone; the connection stays.
+    package func detach(_ transport: any Transport) {
+        guard self.transport === transport else { return }
+        self.transport = nil
+        blockedSince = 0
+        detachedSince = now
+    }
+
+    /// Bytes from the client. The kind and the end of the transport's message matter to sessions that keep boundaries.
+    package func receive(_ bytes: ByteBuffer, isText: Bool = true, isLast: Bool = true) {
+        guard isLive || state == .new else { return }
+        if let session, session.keepsBoundaries { return session.receive(bytes, isText: isText, isLast: isLast) }
+        guard bytes.readableBytes > 0 else { return }
+        if inbound == nil || inbound?.readableBytes == 0 {
+            inbound = bytes
+        } else {
+            inbound?.writeImmutableBuffer(bytes)
+        }
+        process()
+    }
+
+    /// Lets the session go on with bytes that it left because it was busy.
+    package func process() {
+        guard !isReceiving, isLive, let session, var bytes = inbound else { return }
+        isReceiving = true
+        inbound = nil
+        session.receive(&bytes)
+        // A copy of the rest, so that a few bytes do not keep a whole read buffer alive.
+        if bytes.readableBytes > 0, isLive {
+            inbound = bytes.readableBytes < 4096 && !session.isBusy ? ByteBuffer(bytes: bytes.readableBytesView) : bytes
+        }
+        isReceiving = false
+        guard !isOverfull else { return }
+        transport?.resumeReading()
+        if !readWaiters.isEmpty { resumeReaders(true) }
+    }
+
+    /// Bytes that the session has not taken.
+    private var unreadBytes: Int { inbound?.readableBytes ?? 0 }
+
+    /// Whether the client must wait with sending: the session is busy and enough is buffered.
+    package var isOverfull: Bool {
+        unreadBytes >= limits.transportMaximumBufferSize && (state == .new || session?.isBusy ?? false)
+    }
+
+    /// Bytes that came by POST; returns when there is room for more, false when the connection is over.
+    package func receiveAndWait(_ bytes: ByteBuffer, isText: Bool) async -> Bool {
+        await withCheckedContinuation { waiter in
+            onLoop { [self] in
+                guard isLive || state == .new else { return waiter.resume(returning: false) }
+                receive(bytes, isText: isText)
+                if isOverfull { readWaiters.append(waiter) } else { waiter.resume(returning: true) }
+            }
+        }
+    }
+
+    private func resumeReaders(_ isOpen: Bool) {
+        let waiters = readWaiters
+        readWaiters = []
+        for waiter in waiters { waiter.resume(returning: isOpen) }
+    }
+
+    /// Sending stopped (or goes on), as the transport sees it.
+    package func writabilityChanged(_ canWrite: Bool, of transport: any Transport) {
+        guard transport === self.transport else { return }
+        (transport as? RemoteTransport)?.canWrite = canWrite
+        blockedSince = canWrite ? 0 : now
+        if canWrite { flush() }
+    }
+
+    /// The client ended its transport in order.
+    package func inputEnded() {
+        guard isLive else { return }
+        session?.inputEnded()
+    }
+
+    /// The transport broke. A stateful connection waits for a new one, every other ends.
+    package func lost(_ transport: any Transport, _ reason: CloseReason) {
+        guard transport === self.transport else { return }
+        detach(transport)
+        if replay == nil || state != .open { close(reason) }
+    }
+
+    /// The next poll of a long-polling client. The first one starts the session and is answered empty at once, since clients discard
+    /// its body (core protocol reference, "Long polling").
+    func poll(_ poll: LongPollingTransport) {
+        let isFirst = state == .new
+        self.transport?.close(.transportEnded)
+        attach(poll)
+        if isFirst { poll.write(ByteBuffer()) }
+    }
+}
+
+// MARK: - Sending
+
+extension Connection {
+    package func use(codec: Int) {
+        format.codec = UInt8(codec)
+        transferFormat = registry.codecs[codec].transferFormat
+        if let transport { format.packaging = transport.packaging(for: transferFormat) }
+    }
+
+    /// Sends to this client alone: what is encoded is not kept for others.
+    package func send(_ message: HubMessage) {
+        if replay != nil { return send(Outgoing(message)) }
+        guard isLive else { return }
+        guard let bytes = format.packaging.encode(message, with: registry.codecs[Int(format.codec)]) else {
+            return close(.writeFailed("The message cannot be written."))
+        }
+        enqueue(Batch(bytes))
+    }
+
+    package func send(_ outgoing: Outgoing) {
+        guard isLive, let batch = outgoing.batch(for: format, codecs: registry.codecs) else { return }
+        if outgoing.isNumbered, replay != nil { replay?.append(outgoing, batch.byteCount) }
+        enqueue(batch)
+    }
+
+    /// Queues bytes that are wrapped already; they leave at the end of the event loop's tick, together with all others.
+    package func enqueue(_ batch: Batch) {
+        pending = pending.map { Batch($0, then: batch) } ?? batch
+        queued()
+    }
+
+    /// The same for one of many receivers: those that had the same batch pending share the longer one.
+    func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?) {
+        guard let pending else {
+            self.pending = batch
+            return queued()
+        }
+        if let memo, memo.before === pending {
+            self.pending = memo.after
+        } else {
+            let longer = Batch(pending, then: batch)
+            memo = (pending, longer)
+            self.pending = longer
+        }
+        queued()
+    }
+
+    private func queued() {
+        if !isDirty {
+            isDirty = true
+            shard.needsFlush(self)
+        }
+        guard let pending, pending.byteCount > limits.maximumOutboundQueue else { return }
+        closeSoon(.slowConsumerBytes)
+    }
+
+    /// Writes what is pending, if the transport takes it.
+    func flush() {
+        isDirty = false
+        guard let pending, let transport else { return }
+        guard transport.canWrite, replay?.isFull != true else {
+            if blockedSince == 0, !transport.canWrite { blockedSince = now }
+            return
+        }
+        self.pending = nil
+        transport.write(pending.bytes())
+        if !writeWaiters.isEmpty, transport.canWrite { resumeWriters() }
+    }
+
+    private func resumeWriters() {
+        let waiters = writeWaiters
+        writeWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Queues a message and waits until a fast client would have taken it: the back-pressure of streams.
+    package func sendAndWait(_ message: Outgoing) async {
+        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+            onLoop { [self] in
+                send(message)
+                let isBehind = queuedBytes > Self.streamWindow || transport?.canWrite == false || replay?.isFull == true
+                if isBehind, isLive { writeWaiters.append(waiter) } else { waiter.resume() }
+            }
+        }
+    }
+
+    /// Bytes a stream may queue before it waits; the pipe size of the original.
+    private static let streamWindow = 65_536
+
+    /// Bytes waiting in the queue; the transport may hold more.
+    package var queuedBytes: Int { pending?.byteCount ?? 0 }
+
+    package func takeLastWords() -> ByteBuffer? {
+        defer { lastWords = nil }
+        return lastWords
+    }
+}
+
+// MARK: - Ending
+
+extension Connection {
+    /// Ends the connection: last message, end of the transport, then the application's clean-up. Does nothing the second time.
+    package func close(_ reason: CloseReason) {
+        guard isLive || state == .new else { return }
+        let wasLive = isLive
+        if wasLive, reason != .slowConsumerBytes, reason != .slowConsumerTime { session?.willClose(reason) }
+        if let pending, let transport {
+            self.pending = nil
+            transport.write(pending.bytes())
+        }
+        lastWords = pending?.bytes()
+        state = .closing
+        inbound = nil
+        resumeWriters()
+        resumeReaders(false)
+        transport?.close(reason)
+        guard wasLive, let session else { return removed(reason) }
+        session.closed(reason) { [self] in onLoop { self.removed(reason) } }
+    }
+
+    /// For callers that are in the middle of a loop over connections, which ``close(_:)`` would change.
+    func closeSoon(_ reason: CloseReason) {
+        eventLoop.execute { self.close(reason) }
+    }
+
+    private func removed(_ reason: CloseReason) {
+        if state == .closing, shardIndex >= 0 {
+            shard.remove(self)
+            registry.connectionEnded(self, reason)
+        }
+        state = .closed
+        session = nil
+        pending = nil
+        resumeWriters()
+        onRemoved?()
+        onRemoved = nil
+    }
+
+    /// The client went away between its request and the transport.
+    func closeIfNeverOpened() { if state == .new { close(.idle) } }
+
+    func closeIfExpired() {
+        if let expiration, expiration < shard.clock.unixTime { closeSoon(.authenticationExpired) }
+    }
+
+    /// Once a second.
+    func heartbeat() {
+        if blockedSince != 0, now &- blockedSince >= limits.sendTimeout { return closeSoon(.slowConsumerTime) }
+        if transport == nil, isLive, now &- detachedSince > limits.disconnectTimeout { return closeSoon(.idle) }
+        session?.heartbeat()
+    }
+}
+
+/// The limits of an endpoint that its connections need, once for all of them.
+package final class ConnectionLimits: Sendable {
+    let maximumOutboundQueue: Int
+    let transportMaximumBufferSize: Int
+    let maximumWebSocketFrameSize: Int
+    let webSocketCloseTimeout: Duration
+    /// In seconds, like everything that the heartbeat watches.
+    let sendTimeout: UInt32
+    let disconnectTimeout: UInt32
+
+    package init(_ options: HubOptions) {
+        self.maximumOutboundQueue = options.maximumOutboundQueue
+        self.transportMaximumBufferSize = max(1, options.transportMaximumBufferSize)
+        self.maximumWebSocketFrameSize = options.maximumWebSocketFrameSize
+        self.webSocketCloseTimeout = options.webSocketCloseTimeout
+        self.sendTimeout = options.sendTimeout.wholeSeconds
+        self.disconnectTimeout = options.disconnectTimeout.wholeSeconds
+    }
+}
+
+extension Duration {
+    /// Rounded up, at least one: the resolution of the heartbeat.
+    package var wholeSeconds: UInt32 {
+        let (seconds, rest) = components
+        return UInt32(clamping: max(1, rest > 0 ? seconds + 1 : seconds))
+    }
+}

@@ -1,0 +1,229 @@
+// SignalBox: the part of a registry that lives on one event loop: its connections, groups, users, and their heartbeat
+// SPDX-License-Identifier: Apache-2.0
+
+package import NIOCore
+import SignalRWire
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Seconds since the shard started.
+final class ShardClock {
+    fileprivate(set) var now: UInt32 = 1
+    /// Seconds since 1970.
+    var unixTime: Double { Double(time(nil)) }
+}
+
+/// A connection's place in a set.
+struct Membership {
+    unowned let set: ConnectionSet
+    var index: Int
+}
+
+/// Connections with O(1) insertion and removal, iterated without gaps. A connection knows its own places.
+final class ConnectionSet {
+    let name: String
+    let isGroup: Bool
+    private(set) var members: ContiguousArray<Connection> = []
+
+    init(_ name: String, isGroup: Bool) {
+        self.name = name
+        self.isGroup = isGroup
+    }
+
+    /// Does nothing when it is a member already.
+    func insert(_ connection: Connection) {
+        guard !connection.memberships.contains(where: { $0.set === self }) else { return }
+        connection.memberships.append(Membership(set: self, index: members.count))
+        members.append(connection)
+    }
+
+    func remove(_ connection: Connection) {
+        guard let place = connection.memberships.firstIndex(where: { $0.set === self }) else { return }
+        let index = connection.memberships.remove(at: place).index
+        let last = members.removeLast()
+        guard last !== connection else { return }
+        members[index] = last
+        guard let moved = last.memberships.firstIndex(where: { $0.set === self }) else { return }
+        last.memberships[moved].index = index
+    }
+}
+
+/// One event loop's connections of a registry.
+///
+/// Safety: every member is used on `eventLoop` only, but for `start`, `stop` and `becameEmpty`, which go there.
+package final class ConnectionShard: @unchecked Sendable {
+    package let eventLoop: any EventLoop
+    let clock = ShardClock()
+    private let codecs: [any HubCodec]
+    private var all: ContiguousArray<Connection> = []
+    private var groups: [String: ConnectionSet] = [:]
+    private var users: [String: ConnectionSet] = [:]
+    private var dirty: ContiguousArray<Connection> = []
+    private var ticker: RepeatedTask?
+    private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
+
+    init(eventLoop: any EventLoop, codecs: [any HubCodec]) {
+        self.eventLoop = eventLoop
+        self.codecs = codecs
+    }
+
+    func start() {
+        eventLoop.execute { [self] in
+            ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] _ in
+                self?.tick()
+            }
+        }
+    }
+
+    func stop() {
+        eventLoop.execute { [self] in ticker?.cancel() }
+    }
+
+    private func tick() {
+        clock.now &+= 1
+        for connection in all { connection.heartbeat() }
+    }
+
+    // MARK: Membership
+
+    func add(_ connection: Connection) {
+        connection.shardIndex = all.count
+        all.append(connection)
+    }
+
+    func register(_ connection: Connection) {
+        connection.registry.insert(connection)
+        if let user = connection.userID { set(user, in: \.users, isGroup: false).insert(connection) }
+    }
+
+    func remove(_ connection: Connection) {
+        let index = connection.shardIndex
+        guard index >= 0 else { return }
+        connection.shardIndex = -1
+        let last = all.removeLast()
+        if last !== connection {
+            all[index] = last
+            last.shardIndex = index
+        }
+        for membership in connection.memberships { leave(connection, membership.set) }
+        if all.isEmpty { releaseWaiters() }
+    }
+
+    func join(_ connection: Connection, group: String) {
+        guard connection.shardIndex >= 0, connection.state != .closed else { return }
+        set(group, in: \.groups, isGroup: true).insert(connection)
+    }
+
+    func leave(_ connection: Connection, group: String) {
+        if let set = groups[group] { leave(connection, set) }
+    }
+
+    func leaveAllGroups(_ connection: Connection) {
+        for membership in connection.memberships where membership.set.isGroup { leave(connection, membership.set) }
+    }
+
+    private func set(
+        _ name: String, in index: ReferenceWritableKeyPath<ConnectionShard, [String: ConnectionSet]>, isGroup: Bool
+    ) -> ConnectionSet {
+        if let set = self[keyPath: index][name] { return set }
+        let set = ConnectionSet(name, isGroup: isGroup)
+        self[keyPath: index][name] = set
+        return set
+    }
+
+    private func leave(_ connection: Connection, _ set: ConnectionSet) {
+        set.remove(connection)
+        guard set.members.isEmpty else { return }
+        if set.isGroup { groups[set.name] = nil } else { users[set.name] = nil }
+    }
+
+    // MARK: Delivery
+
+    func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) {
+        switch target {
+        case .all: deliver(message, to: all, excluding: excluding)
+        case .groups(let names):
+            // A connection in two of the groups gets the message twice, as in the in-memory original.
+            for name in names { if let set = groups[name] { deliver(message, to: set.members, excluding: excluding) } }
+        case .users(let ids):
+            for id in Set(ids) { if let set = users[id] { deliver(message, to: set.members, excluding: excluding) } }
+        case .connections: break  // found by the directory
+        }
+    }
+
+    private func deliver(_ message: Outgoing, to receivers: ContiguousArray<Connection>, excluding: Set<ConnectionID>) {
+        var known: (format: Format, batch: Batch?)?
+        var memo: (before: Batch, after: Batch)?
+        for connection in receivers where connection.state == .open {
+            if !excluding.isEmpty, excluding.contains(connection.id) { continue }
+            if connection.replay != nil {
+                connection.send(message)
+                continue
+            }
+            if known?.format != connection.format {
+                known = (connection.format, message.batch(for: connection.format, codecs: codecs))
+            }
+            if let batch = known?.batch { connection.enqueue(batch, sharing: &memo) }
+        }
+    }
+
+    /// One flush per tick: whatever else is queued in this tick joins it.
+    func needsFlush(_ connection: Connection) {
+        dirty.append(connection)
+        if dirty.count == 1 { eventLoop.execute { self.flush() } }
+    }
+
+    private func flush() {
+        let connections = dirty
+        dirty = []
+        for connection in connections { connection.flush() }
+    }
+
+    // MARK: Presence
+
+    func members(of target: HubTarget) -> [Connection] {
+        switch target {
+        case .all: all.filter { $0.state == .open }
+        case .groups(let names): distinct(names.compactMap { groups[$0] })
+        case .users(let ids): distinct(ids.compactMap { users[$0] })
+        case .connections: []
+        }
+    }
+
+    private func distinct(_ sets: [ConnectionSet]) -> [Connection] {
+        guard sets.count > 1 else { return sets.first.map { Array($0.members) } ?? [] }
+        var seen: Set<ConnectionID> = []
+        return sets.flatMap(\.members).filter { seen.insert($0.id).inserted }
+    }
+
+    func count(of target: HubTarget) -> Int {
+        if case .all = target { all.count { $0.state == .open } } else { members(of: target).count }
+    }
+
+    func groupCounts() -> [String: Int] { groups.mapValues(\.members.count) }
+    func userCounts() -> [String: Int] { users.mapValues(\.members.count) }
+
+    /// Returns once no connection is left.
+    func becameEmpty() async {
+        await withCheckedContinuation { waiter in
+            eventLoop.execute { [self] in
+                all.isEmpty ? waiter.resume() : emptyWaiters.append(waiter)
+            }
+        }
+    }
+
+    func closeAll(_ reason: CloseReason) {
+        for connection in Array(all) { connection.close(reason) }
+    }
+
+    func releaseWaiters() {
+        for waiter in emptyWaiters { waiter.resume() }
+        emptyWaiters = []
+    }
+}

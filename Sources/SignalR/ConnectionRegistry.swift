@@ -1,0 +1,183 @@
+// SignalBox: who is here: connections, groups and users of one hub, and delivery to any of them
+// SPDX-License-Identifier: Apache-2.0
+
+package import Logging
+import NIOConcurrencyHelpers
+package import NIOCore
+package import SignalRWire
+
+/// Who receives a message.
+public enum HubTarget: Sendable, Hashable {
+    case all
+    case connections([String])
+    case groups([String])
+    case users([String])
+}
+
+/// The connections of one hub, with the indexes by group and user (SignalR's "lifetime manager").
+///
+/// There is one ``ConnectionShard`` per event loop, touched only there; a delivery makes one hop per event loop and takes no lock per
+/// receiver. The only shared state is the directory from connection ids to connections, behind one short lock per stripe.
+package final class ConnectionRegistry: Sendable {
+    package let codecs: [any HubCodec]
+    package let logger: Logger
+    private let metrics: ConnectionMetrics
+    /// One per event loop; one is added when a connection turns up on a loop outside of the group.
+    private let allShards: NIOLockedValueBox<[ConnectionShard]>
+    private let directory: [NIOLockedValueBox<[ConnectionID: Connection]>]
+
+    package init(group: any EventLoopGroup, codecs: [any HubCodec], logger: Logger) {
+        self.codecs = codecs
+        self.logger = logger
+        self.metrics = ConnectionMetrics()
+        let shards = group.makeIterator().map { ConnectionShard(eventLoop: $0, codecs: codecs) }
+        self.allShards = NIOLockedValueBox(shards)
+        self.directory = (0..<16).map { _ in NIOLockedValueBox([:]) }
+        for shard in shards { shard.start() }
+    }
+
+    private var shards: [ConnectionShard] { allShards.withLockedValue { $0 } }
+
+    func shard(of eventLoop: any EventLoop) -> ConnectionShard {
+        allShards.withLockedValue { shards in
+            if let shard = shards.first(where: { $0.eventLoop === eventLoop }) { return shard }
+            let shard = ConnectionShard(eventLoop: eventLoop, codecs: codecs)
+            shard.start()
+            shards.append(shard)
+            return shard
+        }
+    }
+
+    /// An event loop that the registry knows, for connections that have no socket of their own.
+    package func anyEventLoop(for id: ConnectionID) -> any EventLoop {
+        let shards = shards
+        return shards[Int(UInt(bitPattern: id.hashValue) % UInt(shards.count))].eventLoop
+    }
+
+    // MARK: Directory
+
+    private func stripe(_ id: ConnectionID) -> NIOLockedValueBox<[ConnectionID: Connection]> {
+        directory[Int(UInt(bitPattern: id.hashValue) % UInt(directory.count))]
+    }
+
+    package func connection(_ id: ConnectionID) -> Connection? { stripe(id).withLockedValue { $0[id] } }
+
+    package func connection(named id: String) -> Connection? { ConnectionID(id).flatMap { connection($0) } }
+
+    /// Before the session starts, so that server code can reach the connection from `onConnected` on.
+    func insert(_ connection: Connection) { stripe(connection.id).withLockedValue { $0[connection.id] = connection } }
+
+    func transportStarted(_ kind: TransportKind) { metrics.started(kind) }
+
+    func connectionEnded(_ connection: Connection, _ reason: CloseReason) {
+        stripe(connection.id).withLockedValue { _ = $0.removeValue(forKey: connection.id) }
+        metrics.ended(connection, reason)
+        logger.debug("Connection closed", metadata: [
+            "signalr.connection.id": "\(connection.id)", "signalr.close.reason": "\(reason)",
+        ])
+    }
+
+    // MARK: Delivery
+
+    /// Queues `message` for every receiver of `target` on this node; returns when it is on its way to the event loops.
+    package func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID> = []) {
+        if case .connections(let ids) = target {
+            for id in Set(ids) {
+                guard let connection = connection(named: id), !excluding.contains(connection.id) else { continue }
+                connection.onLoop { connection.send(message) }
+            }
+            return
+        }
+        onEachShard { $0.deliver(message, to: target, excluding: excluding) }
+    }
+
+    private func onEachShard(_ work: @escaping @Sendable (ConnectionShard) -> Void) {
+        for shard in shards {
+            shard.eventLoop.inEventLoop ? work(shard) : shard.eventLoop.execute { work(shard) }
+        }
+    }
+
+    // MARK: Groups
+
+    /// Returns false when no such connection is here.
+    package func setMembership(of id: String, in group: String, to isMember: Bool) async -> Bool {
+        guard let connection = connection(named: id) else { return false }
+        await connection.run {
+            isMember ? connection.shard.join(connection, group: group) : connection.shard.leave(connection, group: group)
+        }
+        return true
+    }
+
+    package func leaveAllGroups(_ id: String) async -> Bool {
+        guard let connection = connection(named: id) else { return false }
+        await connection.run { connection.shard.leaveAllGroups(connection) }
+        return true
+    }
+
+    // MARK: Presence
+
+    /// Collects one value per shard.
+    package func collect<T: Sendable>(_ read: @escaping @Sendable (ConnectionShard) -> T) async -> [T] {
+        var values: [T] = []
+        for shard in shards {
+            if let value = try? await shard.eventLoop.submit({ read(shard) }).get() { values.append(value) }
+        }
+        return values
+    }
+
+    /// The open connections of `target`, in no order.
+    package func connections(in target: HubTarget) async -> [Connection] {
+        if case .connections(let ids) = target { return Set(ids).compactMap { connection(named: $0) } }
+        return await collect { $0.members(of: target) }.flatMap { $0 }
+    }
+
+    /// How many connections `target` has.
+    package func count(of target: HubTarget) async -> Int {
+        if case .connections(let ids) = target { return Set(ids).count { connection(named: $0) != nil } }
+        return await collect { $0.count(of: target) }.reduce(0, +)
+    }
+
+    /// Ends every connection of `target` and returns how many.
+    @discardableResult
+    package func close(_ target: HubTarget, excluding: Set<ConnectionID> = [], reason: CloseReason) async -> Int {
+        let connections = await connections(in: target).filter { !excluding.contains($0.id) }
+        for connection in connections { connection.onLoop { connection.close(reason) } }
+        return connections.count
+    }
+
+    /// Ends all connections with ``CloseReason/shutdown`` and waits until the application is done with them, at most `timeout`.
+    /// - Returns: how many were left when the time was over.
+    package func drain(timeout: Duration) async -> Int {
+        for shard in shards { shard.eventLoop.execute { shard.closeAll(.shutdown) } }
+        let left = await withTaskGroup(of: Int?.self) { tasks in
+            tasks.addTask {
+                for shard in self.shards { await shard.becameEmpty() }
+                return 0
+            }
+            tasks.addTask {
+                try? await Task.sleep(for: timeout)
+                return nil
+            }
+            defer { tasks.cancelAll() }
+            return await tasks.next() ?? nil
+        }
+        for shard in shards { shard.eventLoop.execute { shard.releaseWaiters() } }
+        return if let left { left } else { await count(of: .all) }
+    }
+
+    /// Stops the timers; connections must be closed before.
+    package func stop() { for shard in shards { shard.stop() } }
+}
+
+extension Connection {
+    /// Runs `work` on the event loop and waits for it.
+    package func run(_ work: @escaping @Sendable () -> Void) async {
+        if eventLoop.inEventLoop { return work() }
+        await withCheckedContinuation { done in
+            eventLoop.execute {
+                work()
+                done.resume()
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// SignalBox: the caller of a hub method: its connection, whom it can reach, and what the server keeps for it
+// SPDX-License-Identifier: Apache-2.0
+
+public import HTTPTypes
+import NIOConcurrencyHelpers
+public import NIOCore
+import SignalRWire
+
+/// The connection on whose behalf hub code runs. Stays valid after the call.
+public struct HubCallerContext: Sendable {
+    let session: HubSession
+    let scope: CallScope?
+
+    private var connection: Connection { session.connection }
+
+    /// The public id, known to other clients.
+    public var connectionID: String { connection.id.description }
+    /// Which user the connection belongs to; nil when anonymous.
+    public var userID: String? { connection.userID }
+    /// The authenticated caller.
+    public var user: HubUser? { connection.user }
+    /// Values that live as long as the connection.
+    public var items: ConnectionItems { session.items }
+
+    /// Whom to send to: everybody, the caller, groups, users.
+    public var clients: HubCallerClients {
+        HubCallerClients(server: session.server, caller: connection.id, scope: scope)
+    }
+    /// The same with the methods of a ``HubClient()`` protocol: `context.clients(ChatClientProxy.self).all.receive(…)`.
+    public func clients<Proxy: HubClientProxy>(_ proxy: Proxy.Type) -> TypedHubCallerClients<Proxy> {
+        TypedHubCallerClients(untyped: clients)
+    }
+    /// Adding and removing group members.
+    public var groups: HubGroups { HubGroups(server: session.server) }
+
+    /// Ends this connection; the client will not reconnect by itself.
+    public func abort() { connection.onLoop { [connection] in connection.close(.aborted) } }
+    /// Whether the connection has ended.
+    public var isAborted: Bool { session.isAborted }
+
+    // MARK: Features
+
+    public var transport: TransportKind? { connection.request.transport }
+    /// The headers of the request that opened the connection, without credentials.
+    public var headers: HTTPFields { connection.request.headers }
+    /// A value of the query of that request.
+    public func query(_ name: String) -> String? { Query.value(of: name, in: connection.request.rawQuery) }
+    public var path: String { connection.request.path }
+    public var remoteAddress: SocketAddress? { connection.request.remoteAddress }
+    /// `json` or `messagepack`.
+    public var hubProtocol: String { session.protocolName }
+}
+
+/// Values that hub code keeps with a connection.
+public final class ConnectionItems: Sendable {
+    private let values = NIOLockedValueBox<[String: any Sendable]>([:])
+
+    public subscript(key: String) -> (any Sendable)? {
+        get { values.withLockedValue { $0[key] } }
+        set { values.withLockedValue { $0[key] = newValue } }
+    }
+
+    /// The value of `key`, if it has that type.
+    public func value<T: Sendable>(_ key: String, as type: T.Type = T.self) -> T? { self[key] as? T }
+}
+
+/// What a running call holds: its permit among the client's parallel invocations.
+///
+/// A call that waits for a client's result gives its permit back, so that the client's answer is not stuck behind it.
+final class CallScope: Sendable {
+    enum Kind: Sendable { case plain, unlimited, connecting }
+    let kind: Kind
+    private let holdsPermit: NIOLockedValueBox<Bool>
+    private let session: HubSession
+
+    init(_ kind: Kind, session: HubSession) {
+        self.kind = kind
+        self.session = session
+        self.holdsPermit = NIOLockedValueBox(kind == .plain)
+    }
+
+    /// Gives the permit back, once.
+    func releasePermit() {
+        let held = holdsPermit.withLockedValue { held in
+            defer { held = false }
+            return held
+        }
+        if held { session.connection.onLoop { self.session.permitReleased() } }
+    }
+}

@@ -1,0 +1,211 @@
+// SignalBox: one hub at work: its method table, its connections, and what runs a call
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+public import NIOCore
+import SignalRWire
+import Tracing
+
+/// Serves one hub: finds methods, binds arguments, asks policies, runs filters and the method.
+public final class HubServer: Sendable {
+    package let registry: ConnectionRegistry
+    package let results: ClientResults
+    package let backplane: any Backplane
+    package let options: HubOptions
+    package let logger: Logger
+    let name: String
+    private let methods: [String: HubMethod]
+    private let onConnected: @Sendable (HubCallerContext) async throws -> Void
+    private let onDisconnected: @Sendable (HubCallerContext, (any Error)?) async throws -> Void
+    private let traces: Bool
+
+    /// - Throws: ``HubDefinitionError`` when two methods have the same name.
+    public init<H: Hub>(
+        _ hub: H, options: HubOptions = HubOptions(), eventLoopGroup: any EventLoopGroup,
+        logger: Logger = Logger(label: "SignalR")
+    ) throws(HubDefinitionError) {
+        var methods: [String: HubMethod] = [:]
+        for definition in H.methods {
+            let method = HubMethod(definition, of: hub)
+            guard methods.updateValue(method, forKey: definition.name.lowercased()) == nil else {
+                throw HubDefinitionError("Duplicate definitions of '\(definition.name)'. Overloading is not supported.")
+            }
+            // The spelling that clients most likely use is found without making a lower-case copy.
+            methods[definition.name] = method
+        }
+        self.methods = methods
+        self.name = "\(H.self)"
+        self.options = options
+        self.logger = logger
+        self.registry = ConnectionRegistry(group: eventLoopGroup, codecs: options.codecs, logger: logger)
+        self.results = ClientResults()
+        self.backplane = MemoryBackplane(registry: registry, results: results)
+        self.traces = !(InstrumentationSystem.tracer is NoOpTracer)
+        let filters = options.filters
+        self.onConnected = { context in
+            try await Self.connect(context, filters[...]) { try await hub.onConnected($0) }
+        }
+        self.onDisconnected = { context, reason in
+            try await Self.disconnect(context, reason, filters[...]) { try await hub.onDisconnected($0, reason: $1) }
+        }
+    }
+
+    /// The hub for code outside of its methods.
+    public var context: HubContext { HubContext(server: self) }
+
+    func method(named target: String) -> HubMethod? { methods[target] ?? methods[target.lowercased()] }
+
+    // MARK: Calls
+
+    /// Binds, authorizes and runs a call.
+    func run(
+        _ method: HubMethod, _ invocation: HubMessage.Invocation, uploads: [UploadStream], in context: HubCallerContext
+    ) async -> CallOutcome {
+        let call: HubMethod.Call
+        do {
+            var decoder = HubArgumentDecoder(reader: invocation.arguments.makeReader(), uploads: uploads[...])
+            call = try method.bind(&decoder)
+        } catch {
+            return .failure(ErrorText.bindingFailed(invocation.target)
+                + (options.detailedErrors ? " \(ErrorText.argumentTypes)" : ""), error)
+        }
+        let details = HubInvocation(context: context, method: method.name, arguments: invocation.arguments)
+        do {
+            for policy in method.policies {
+                guard let decide = options.policies[policy], try await decide(details) else {
+                    return .failure(ErrorText.unauthorized(invocation.target), nil)
+                }
+            }
+            let reply = try await traced(method, invocation, details, call, uploads)
+            return .reply(reply)
+        } catch {
+            return .failure(ErrorText.methodThrew(invocation.target)
+                + ErrorText.detail(of: error, detailed: options.detailedErrors), error)
+        }
+    }
+
+    private func traced(
+        _ method: HubMethod, _ invocation: HubMessage.Invocation, _ details: HubInvocation, _ call: @escaping HubMethod.Call,
+        _ uploads: [UploadStream]
+    ) async throws -> HubReply {
+        guard traces else { return try await filtered(method, details, call, uploads) }
+        var parent = ServiceContext.topLevel
+        InstrumentationSystem.instrument.extract(invocation.headers, into: &parent, using: HeaderExtractor())
+        return try await withSpan("\(name)/\(invocation.target)", context: parent, ofKind: .server) { span in
+            span.attributes["rpc.system"] = "signalr"
+            span.attributes["rpc.service"] = name
+            span.attributes["rpc.method"] = invocation.target
+            do {
+                return try await filtered(method, details, call, uploads)
+            } catch {
+                span.attributes["error.type"] = "\(type(of: error))"
+                throw error
+            }
+        }
+    }
+
+    private func filtered(
+        _ method: HubMethod, _ details: HubInvocation, _ call: @escaping HubMethod.Call, _ uploads: [UploadStream]
+    ) async throws -> HubReply {
+        guard !options.filters.isEmpty else { return try await call(details.context) }
+        return try await Self.invoke(details, options.filters[...]) { changed in
+            guard changed.arguments != details.arguments else { return try await call(changed.context) }
+            var decoder = HubArgumentDecoder(reader: changed.arguments.makeReader(), uploads: uploads[...])
+            return try await method.bind(&decoder)(changed.context)
+        }
+    }
+
+    private static func invoke(
+        _ invocation: HubInvocation, _ filters: ArraySlice<any HubFilter>,
+        _ body: (HubInvocation) async throws -> HubReply
+    ) async throws -> HubReply {
+        guard let filter = filters.first else { return try await body(invocation) }
+        return try await filter.invoke(invocation) { try await invoke($0, filters.dropFirst(), body) }
+    }
+
+    // MARK: Lifetime
+
+    func connected(_ context: HubCallerContext) async throws {
+        try await spanned("OnConnected") { try await onConnected(context) }
+    }
+
+    func disconnected(_ context: HubCallerContext, _ reason: (any Error)?) async throws {
+        try await spanned("OnDisconnected") { try await onDisconnected(context, reason) }
+    }
+
+    private func spanned(_ event: String, _ body: () async throws -> Void) async throws {
+        guard traces else { return try await body() }
+        try await withSpan("\(name)/\(event)", ofKind: .internal) { span in
+            span.attributes["rpc.system"] = "signalr"
+            span.attributes["rpc.service"] = name
+            try await body()
+        }
+    }
+
+    private static func connect(
+        _ context: HubCallerContext, _ filters: ArraySlice<any HubFilter>, _ body: (HubCallerContext) async throws -> Void
+    ) async throws {
+        guard let filter = filters.first else { return try await body(context) }
+        try await filter.connected(context) { try await connect($0, filters.dropFirst(), body) }
+    }
+
+    private static func disconnect(
+        _ context: HubCallerContext, _ reason: (any Error)?, _ filters: ArraySlice<any HubFilter>,
+        _ body: (HubCallerContext, (any Error)?) async throws -> Void
+    ) async throws {
+        guard let filter = filters.first else { return try await body(context, reason) }
+        try await filter.disconnected(context, reason: reason) { try await disconnect($0, $1, filters.dropFirst(), body) }
+    }
+
+    // MARK: Client results
+
+    func askClient(_ connectionID: String, method: String, arguments: [HubPayload]) async throws -> HubPayload {
+        let invocation = HubMessage.Invocation(
+            id: results.nextID(), target: method, arguments: .payloads(arguments))
+        switch try await backplane.ask(connectionID, invocation) {
+        case .result(let payload): return payload
+        case .failure(let message): throw HubError(message)
+        case .void: return .value(.null)
+        }
+    }
+}
+
+/// A hub that cannot be served as it is written.
+public struct HubDefinitionError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// How a call ended: with a reply, or with the text that its caller sees and the error behind it.
+enum CallOutcome: Sendable {
+    case reply(HubReply)
+    case failure(String, (any Error)?)
+}
+
+/// A method of a particular hub value, without the hub's type.
+struct HubMethod: Sendable {
+    typealias Call = @Sendable (HubCallerContext) async throws -> HubReply
+    let name: String
+    let parameterCount: Int
+    let streamCount: Int
+    let isStreaming: Bool
+    let policies: [String]
+    let bind: @Sendable (inout HubArgumentDecoder) throws -> Call
+
+    init<H: Hub>(_ definition: HubMethodDefinition<H>, of hub: H) {
+        self.name = definition.name
+        self.parameterCount = definition.parameterCount
+        self.streamCount = definition.streamCount
+        self.isStreaming = definition.kind == .stream
+        self.policies = definition.policies
+        self.bind = { decoder in
+            let call = try definition.bind(&decoder)
+            return { context in try await call(hub, context) }
+        }
+    }
+}
+
+private struct HeaderExtractor: Extractor {
+    func extract(key: String, from headers: HubHeadersCarrier) -> String? { headers[key] }
+    typealias HubHeadersCarrier = [String: String]
+}

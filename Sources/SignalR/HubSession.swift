@@ -1,0 +1,427 @@
+// SignalBox: the hub protocol on one connection: handshake, dispatch, streams, keep-alive, stateful reconnect
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOCore
+import SignalRWire
+
+/// One client of a hub. Everything happens on the connection's event loop; what hub code may touch from elsewhere is marked.
+///
+/// Safety: `connection`, `server` and `items` are constants; `isAborted` and `protocolName` are read by hub code and change once.
+final class HubSession: ConnectionSession, @unchecked Sendable {
+    // MARK: Constants
+
+    let connection: Connection
+    let server: HubServer
+    let items = ConnectionItems()
+
+    // MARK: State, on the event loop
+
+    private var phase = Phase.handshake
+    private var lastReceived: UInt32
+    private var lastPing: UInt32
+    /// A client that never pings is never timed out.
+    private var pingsSeen = false
+    private var permits: Int
+    /// A plain invocation that waits for a permit, and with it everything behind it.
+    private var waiting: HubMessage.Invocation?
+    /// Calls that did not end at once and can be cancelled, by invocation id.
+    private var calls: [String: Task<Void, Never>] = [:]
+    /// Ids of calls that stream their result.
+    private var streaming: Set<String> = []
+    private var uploads: [String: UploadStream] = [:]
+    private var stalledUploads = 0
+    private var ending: (reason: CloseReason, finished: @Sendable () -> Void)?
+
+    private enum Phase {
+        /// Can go to `starting` or `over`.
+        case handshake
+        /// `onConnected` runs; can go to `running` or `over`.
+        case starting
+        /// Can go to `over`.
+        case running
+        case over
+    }
+
+    init(_ connection: Connection, server: HubServer) {
+        self.connection = connection
+        self.server = server
+        self.permits = max(1, server.options.maximumParallelInvocations)
+        self.lastReceived = connection.now
+        self.lastPing = connection.now
+    }
+
+    private var options: HubOptions { server.options }
+    private var codec: any HubCodec { connection.registry.codecs[Int(connection.format.codec)] }
+    var protocolName: String { codec.name }
+    var isAborted: Bool { connection.state == .closing || connection.state == .closed }
+
+    // MARK: Input
+
+    func opened() {
+        lastReceived = connection.now
+        lastPing = connection.now
+    }
+
+    var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 }
+
+    func receive(_ bytes: inout ByteBuffer) {
+        lastReceived = connection.now
+        do throws(HubProtocolError) {
+            if phase == .handshake { try handshake(&bytes) }
+            while phase == .running, !isBusy, connection.state == .open,
+                let message = try codec.read(from: &bytes, maximumSize: options.maximumReceiveMessageSize)
+            {
+                try receive(message)
+            }
+        } catch {
+            guard phase == .running else { return refuseHandshake(ErrorText.Handshake.unexpected
+                + (options.detailedErrors ? " InvalidDataException: \(error.message)" : "")) }
+            connection.close(.protocolError(error.message, detailed: options.detailedErrors))
+        }
+    }
+
+    func inputEnded() {
+        connection.close(phase == .handshake ? .handshakeFailed("no handshake") : .transportEnded)
+    }
+
+    // MARK: Handshake
+
+    private func handshake(_ bytes: inout ByteBuffer) throws(HubProtocolError) {
+        let request: HandshakeRequest?
+        do throws(HubProtocolError) {
+            request = try HandshakeRequest.read(from: &bytes, maximumSize: options.maximumReceiveMessageSize)
+        } catch {
+            if let limit = options.maximumReceiveMessageSize, bytes.readableBytes >= limit {
+                return refuseHandshake(ErrorText.Handshake.canceled)
+            }
+            throw error
+        }
+        guard let request else { return }
+        let name = request.protocol.lowercased()
+        guard let index = connection.registry.codecs.firstIndex(where: { $0.name == name }) else {
+            return refuseHandshake(ErrorText.Handshake.unsupported(request.protocol))
+        }
+        let codec = connection.registry.codecs[index]
+        guard request.version <= codec.maximumVersion else {
+            return refuseHandshake(ErrorText.Handshake.version(request.version, codec.name))
+        }
+        if codec.transferFormat == .binary, connection.transport?.kind == .serverSentEvents {
+            return refuseHandshake(ErrorText.Handshake.needsBinary(codec.name))
+        }
+        connection.use(codec: index)
+        if request.version >= 2, connection.isStateful {
+            connection.replay = ReplayBuffer(limit: options.statefulReconnectBufferSize)
+        } else {
+            connection.isStateful = false
+        }
+        writeHandshake(HandshakeResponse(error: nil))
+        connection.register()
+        start()
+    }
+
+    private func refuseHandshake(_ text: String) {
+        writeHandshake(HandshakeResponse(error: text))
+        connection.close(.handshakeFailed(text))
+    }
+
+    private func writeHandshake(_ response: HandshakeResponse) {
+        var bytes = ByteBuffer()
+        response.write(into: &bytes)
+        if let wrapped = connection.format.packaging.wrap(bytes) { connection.enqueue(Batch(wrapped)) }
+    }
+
+    private func start() {
+        phase = .starting
+        let context = HubCallerContext(session: self, scope: CallScope(.connecting, session: self))
+        Task.startingHere { [self] in
+            do {
+                try await server.connected(context)
+                connection.onLoop { self.started() }
+            } catch {
+                server.logger.warning("onConnected failed", metadata: metadata("error", "\(error)"))
+                connection.onLoop { self.refused(error) }
+            }
+        }
+    }
+
+    private func started() {
+        guard phase == .starting else { return runDisconnected() }
+        phase = .running
+        lastReceived = connection.now
+        connection.process()
+    }
+
+    private func refused(_ error: any Error) {
+        if let ending { return ending.finished() }
+        phase = .over
+        connection.close(.refused(error, detailed: options.detailedErrors))
+    }
+
+    // MARK: Messages
+
+    private func receive(_ message: HubMessage) throws(HubProtocolError) {
+        if message.isNumbered, connection.replay != nil, connection.replay?.receive() == false { return }
+        switch message {
+        case .invocation(let invocation): receive(invocation, asStream: false)
+        case .streamInvocation(let invocation): receive(invocation, asStream: true)
+        case .streamItem(let item): receive(item)
+        case .completion(let completion): try receive(completion)
+        case .cancelInvocation(let cancel): calls[cancel.id]?.cancel()
+        case .ping: pingsSeen = true
+        case .close: connection.close(.clientClosed)
+        case .ack(let number):
+            connection.replay?.acknowledge(number)
+            connection.flush()
+        case .sequence(let number):
+            guard connection.replay?.restart(at: number) != false else {
+                throw HubProtocolError("Sequence ID greater than amount of messages we've received.")
+            }
+        case .unknown: break
+        }
+    }
+
+    private func receive(_ item: HubMessage.StreamItem) {
+        guard let upload = uploads[item.id] else {
+            return server.logger.debug("Item of an unknown stream", metadata: metadata("signalr.stream.id", item.id))
+        }
+        if !upload.append(item.item) { stalledUploads += 1 }
+    }
+
+    private func receive(_ completion: HubMessage.Completion) throws(HubProtocolError) {
+        if let upload = uploads.removeValue(forKey: completion.id) {
+            if case .failure(let text) = completion.outcome { upload.finish(throwing: HubError(text)) } else { upload.finish() }
+            return
+        }
+        switch server.results.complete(completion, from: connection.id) {
+        case .answered: break
+        case .unknown:
+            server.logger.debug("Completion of an unknown call", metadata: metadata("signalr.invocation.id", completion.id))
+        case .ofAnotherConnection:
+            throw HubProtocolError(
+                "Connection ID '\(connection.id)' is not valid for invocation ID '\(completion.id)'.")
+        }
+    }
+
+    // MARK: Calls
+
+    private func receive(_ invocation: HubMessage.Invocation, asStream: Bool) {
+        guard let method = server.method(named: invocation.target) else {
+            return fail(invocation, ErrorText.unknownMethod(invocation.target))
+        }
+        if let problem = mismatch(invocation, method, asStream: asStream) { return fail(invocation, problem) }
+        if method.isStreaming || !invocation.streamIDs.isEmpty {
+            begin(invocation, method, scope: CallScope(.unlimited, session: self))
+        } else if permits > 0 {
+            permits -= 1
+            begin(invocation, method, scope: CallScope(.plain, session: self))
+        } else {
+            waiting = invocation
+        }
+    }
+
+    private func mismatch(_ invocation: HubMessage.Invocation, _ method: HubMethod, asStream: Bool) -> String? {
+        let target = invocation.target
+        if case .unreadable(let text) = invocation.arguments {
+            return ErrorText.bindingFailed(target) + (options.detailedErrors ? " InvalidDataException: \(text)" : "")
+        }
+        if invocation.arguments.count != method.parameterCount {
+            let detail = ErrorText.argumentCount(sent: invocation.arguments.count, expected: method.parameterCount)
+            return ErrorText.bindingFailed(target) + (options.detailedErrors ? " \(detail)" : "")
+        }
+        if asStream != method.isStreaming {
+            return asStream ? ErrorText.invocationByStreaming(target) : ErrorText.streamingByInvocation(target)
+        }
+        if invocation.streamIDs.count != method.streamCount {
+            return ErrorText.streamCount(target, sent: invocation.streamIDs.count, expected: method.streamCount)
+        }
+        let ids = (asStream ? [invocation.id].compactMap { $0 } : []) + invocation.streamIDs
+        return ids.first { streaming.contains($0) || uploads[$0] != nil }.map(ErrorText.inUse)
+    }
+
+    private func begin(_ invocation: HubMessage.Invocation, _ method: HubMethod, scope: CallScope) {
+        let received = invocation.streamIDs.map { id in
+            let upload = UploadStream(capacity: options.streamBufferCapacity) { [weak self] in self?.uploadDrained() }
+            uploads[id] = upload
+            return upload
+        }
+        if method.isStreaming, let id = invocation.id { streaming.insert(id) }
+        let context = HubCallerContext(session: self, scope: scope)
+        let ended = CallEnd()
+        let task = Task.startingHere { [self] in
+            let outcome = await server.run(method, invocation, uploads: received, in: context)
+            let end = await finish(invocation, method, outcome)
+            connection.onLoop {
+                ended.isOver = true
+                if let end { self.connection.send(.completion(end)) }
+                self.ended(invocation, uploads: received)
+                scope.releasePermit()
+            }
+        }
+        if !ended.isOver, let id = invocation.id { calls[id] = task }
+    }
+
+    /// Streams the result if there is one to stream, and gives the completion that ends the call; nil for a call without id.
+    private func finish(
+        _ invocation: HubMessage.Invocation, _ method: HubMethod, _ outcome: CallOutcome
+    ) async -> HubMessage.Completion? {
+        switch outcome {
+        case .failure(let text, let error):
+            if let error {
+                server.logger.debug("Hub method failed", metadata: metadata("error", "\(error)"))
+            }
+            return invocation.id.map { .init(id: $0, outcome: .failure(text)) }
+        case .reply(let reply):
+            guard let id = invocation.id else { return nil }
+            switch reply.content {
+            case .value(let payload):
+                return .init(id: id, outcome: method.isStreaming ? .void : .result(payload))
+            case .noStream: return .init(id: id, outcome: .failure(ErrorText.notAStream(method.name)))
+            case .stream(let source): return .init(id: id, outcome: await stream(source, id))
+            }
+        }
+    }
+
+    private func stream(_ source: StreamSource, _ id: String) async -> HubMessage.Completion.Outcome {
+        do {
+            try await source.forEach { [connection] item in
+                try Task.checkCancellation()
+                await connection.sendAndWait(Outgoing(.streamItem(.init(id: id, item: item))))
+            }
+            return .void
+        } catch is CancellationError where Task.isCancelled {
+            return .void
+        } catch {
+            return .failure(ErrorText.streamFailed + ErrorText.detail(of: error, detailed: options.detailedErrors))
+        }
+    }
+
+    /// The method is over: whatever its client still uploads goes nowhere.
+    private func ended(_ invocation: HubMessage.Invocation, uploads received: [UploadStream]) {
+        if let id = invocation.id {
+            calls[id] = nil
+            streaming.remove(id)
+        }
+        for (id, upload) in zip(invocation.streamIDs, received) where uploads[id] === upload { uploads[id] = nil }
+        for upload in received { upload.finish() }
+    }
+
+    private func fail(_ invocation: HubMessage.Invocation, _ text: String) {
+        server.logger.debug("Call refused", metadata: metadata("error", text))
+        if let id = invocation.id { connection.send(.completion(.init(id: id, outcome: .failure(text)))) }
+    }
+
+    func permitReleased() {
+        permits += 1
+        guard let invocation = waiting else { return }
+        waiting = nil
+        receive(invocation, asStream: false)
+        connection.process()
+    }
+
+    /// From any thread.
+    private func uploadDrained() {
+        connection.onLoop { [self] in
+            stalledUploads -= 1
+            connection.process()
+        }
+    }
+
+    // MARK: Keep-alive
+
+    func heartbeat() {
+        let now = connection.now
+        switch phase {
+        case .handshake:
+            if now &- connection.request.startedAt >= options.handshakeTimeout.wholeSeconds {
+                connection.eventLoop.execute { self.refuseHandshake(ErrorText.Handshake.canceled) }
+            }
+        case .starting, .over: break
+        case .running:
+            if pingsSeen, !isBusy, now &- lastReceived > options.clientTimeout.wholeSeconds {
+                return connection.closeSoon(.clientTimeout.hidingError(unless: options.detailedErrors))
+            }
+            if now &- lastPing >= options.keepAliveInterval.wholeSeconds {
+                lastPing = now
+                if connection.transport?.kind != .longPolling { enqueue(.ping) }
+            }
+            if let number = connection.replay?.dueAck() { enqueue(.ack(number)) }
+        }
+        if options.closeOnAuthenticationExpiration { connection.closeIfExpired() }
+    }
+
+    /// Past the replay buffer: pings and acknowledgements are neither numbered nor held back.
+    private func enqueue(_ message: HubMessage) {
+        guard let bytes = connection.format.packaging.encode(message, with: codec) else { return }
+        connection.enqueue(Batch(bytes))
+    }
+
+    func resumed() {
+        guard let replay = connection.replay?.replay else { return }
+        lastReceived = connection.now
+        enqueue(.sequence(replay.sequence))
+        for message in replay.messages {
+            if let batch = message.batch(for: connection.format, codecs: connection.registry.codecs) {
+                connection.enqueue(batch)
+            }
+        }
+    }
+
+    // MARK: End
+
+    func willClose(_ reason: CloseReason) {
+        guard phase != .handshake, let message = reason.message else { return }
+        enqueue(.close(.init(error: message.error, allowReconnect: message.allowReconnect)))
+    }
+
+    func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {
+        for id in streaming { calls[id]?.cancel() }
+        for upload in uploads.values { upload.finish(throwing: HubError(ErrorText.underlyingClosed)) }
+        uploads = [:]
+        waiting = nil
+        server.results.connectionClosed(connection.id)
+        let was = phase
+        phase = .over
+        switch was {
+        case .handshake, .over: finished()
+        case .starting: ending = (reason, finished)
+        case .running:
+            ending = (reason, finished)
+            runDisconnected()
+        }
+    }
+
+    private func runDisconnected() {
+        guard let (reason, finished) = ending else { return }
+        let context = HubCallerContext(session: self, scope: nil)
+        Task.startingHere { [self] in
+            do {
+                try await server.disconnected(context, reason.isGraceful ? nil : reason)
+            } catch {
+                server.logger.warning("onDisconnected failed", metadata: metadata("error", "\(error)"))
+            }
+            connection.onLoop(finished)
+        }
+    }
+
+    private func metadata(_ key: String, _ value: String) -> Logger.Metadata {
+        ["signalr.connection.id": "\(connection.id)", "\(key)": "\(value)"]
+    }
+}
+
+/// Whether a call ended before the code that started it went on. Safety: on the event loop only.
+private final class CallEnd: @unchecked Sendable {
+    var isOver = false
+}
+
+extension Task where Success == Void, Failure == Never {
+    /// Starts on the calling thread and stays there until the first suspension, so that a call which does not suspend costs no hop.
+    @discardableResult
+    package static func startingHere(_ operation: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+        if #available(macOS 26, iOS 26, tvOS 26, watchOS 26, visionOS 26, *) {
+            Task.immediate(operation: operation)
+        } else {
+            Task(operation: operation)
+        }
+    }
+}

@@ -1,0 +1,238 @@
+// SignalBox: a connection over a WebSocket: the only handler left in the channel after the upgrade
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import SignalRWire
+import _SignalRWebSocket
+
+/// RFC 6455 on a channel. Opcodes and boundaries of what the client sends do not matter to the connection, which sees a byte stream.
+final class WebSocketTransport: ChannelDuplexHandler, Transport {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Closing {
+        /// Can go to `sent` or `received`.
+        case open
+        /// Our Close frame is out; waiting for the client's.
+        case sent
+        /// The client's Close frame came; ours follows with the same code.
+        case received(WebSocketCloseCode?)
+        case done
+    }
+
+    private let connection: Connection
+    private let limits: ConnectionLimits
+    private let isDeflated: Bool
+    private var reader: WebSocketReader
+    /// Bytes of an incomplete frame header.
+    private var partial: ByteBuffer?
+    private var context: ChannelHandlerContext?
+    /// What the connection knows as its transport: this handler, or its relay. Forms a cycle until the handler is removed.
+    private var transport: (any Transport)?
+    private var closing = Closing.open
+    private var readIsHeld = false
+    /// What `connection.isOverfull` said last, when it lives on another event loop.
+    private var remoteIsFull = false
+    private let resumes: Bool
+    /// A stateful client's new socket may land on another event loop than its connection; then every call hops.
+    private let isLocal: Bool
+
+    init(
+        _ connection: Connection, limits: ConnectionLimits, deflate: PerMessageDeflate.Parameters?, resumes: Bool,
+        isLocal: Bool
+    ) {
+        self.connection = connection
+        self.isLocal = isLocal
+        self.limits = limits
+        self.isDeflated = deflate != nil
+        self.resumes = resumes
+        self.reader = WebSocketReader(
+            role: .server, maximumFrameSize: limits.maximumWebSocketFrameSize,
+            inflater: deflate == nil ? nil : Inflater(), maximumInflatedSize: limits.maximumWebSocketFrameSize)
+    }
+
+    // MARK: Transport
+
+    let kind = TransportKind.webSockets
+
+    var canWrite: Bool {
+        guard case .open = closing else { return false }
+        return context?.channel.isWritable ?? false
+    }
+
+    func packaging(for format: TransferFormat) -> Packaging {
+        Packaging(rawValue: (isDeflated ? Packaging.deflatedText : .webSocketText).rawValue)?.carrying(format) ?? .webSocketText
+    }
+
+    func write(_ bytes: ByteBuffer) {
+        guard let context else { return }
+        switch closing {
+        case .open, .received: context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        case .sent, .done: break
+        }
+    }
+
+    func resumeReading() {
+        remoteIsFull = false
+        guard readIsHeld, let context else { return }
+        readIsHeld = false
+        context.read()
+    }
+
+    func close(_ reason: CloseReason) {
+        guard let context else { return }
+        switch closing {
+        case .open where reason == .slowConsumerBytes || reason == .slowConsumerTime:
+            // The Close frame would only queue up behind what the client does not read.
+            finish(context)
+        case .open: sendClose(reason.webSocketCode, context)
+        case .received(let code): answerClose(code, context)
+        case .sent, .done: break
+        }
+    }
+
+    private func sendClose(_ code: WebSocketCloseCode, _ context: ChannelHandlerContext) {
+        closing = .sent
+        context.writeAndFlush(wrapOutboundOut(WebSocketFrame.close(code: code, reason: "")), promise: nil)
+        resumeReading()
+        let channel = context.channel
+        let timeout = context.eventLoop.scheduleTask(in: TimeAmount(limits.webSocketCloseTimeout)) {
+            channel.close(promise: nil)
+        }
+        channel.closeFuture.whenComplete { _ in timeout.cancel() }
+    }
+
+    private func answerClose(_ code: WebSocketCloseCode?, _ context: ChannelHandlerContext) {
+        closing = .done
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(WebSocketFrame.close(code: code, reason: ""))).whenComplete { _ in
+            channel.close(promise: nil)
+        }
+    }
+
+    private func finish(_ context: ChannelHandlerContext) {
+        closing = .done
+        context.close(promise: nil)
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        let transport: any Transport = isLocal ? self : RemoteTransport(self, on: context.channel)
+        let (connection, resumes) = (connection, resumes)
+        self.transport = transport
+        withConnection { resumes ? connection.resume(transport) : connection.attach(transport) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        transport = nil
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        if var held = partial {
+            held.writeImmutableBuffer(bytes)
+            bytes = held
+            partial = nil
+        }
+        do {
+            while let event = try reader.next(from: &bytes) { handle(event, context) }
+            if bytes.readableBytes > 0 { partial = ByteBuffer(bytes: bytes.readableBytesView) }
+        } catch {
+            fail(error, context)
+        }
+    }
+
+    private func handle(_ event: WebSocketEvent, _ context: ChannelHandlerContext) {
+        switch event {
+        case .data(let payload, let kind, let isLast):
+            if case .open = closing { receive(payload, isText: kind == .text, isLast: isLast, context) }
+        case .ping(let payload):
+            guard case .open = closing else { return }
+            var pong = ByteBuffer()
+            WebSocketFrame.write(opcode: .pong, payload: payload, into: &pong)
+            context.writeAndFlush(wrapOutboundOut(pong), promise: nil)
+        case .pong: break
+        case .close(let code, _): closeReceived(code, context)
+        }
+    }
+
+    private func receive(_ payload: ByteBuffer, isText: Bool, isLast: Bool, _ context: ChannelHandlerContext) {
+        if isLocal { return connection.receive(payload, isText: isText, isLast: isLast) }
+        let (me, loop) = (NIOLoopBound(self, eventLoop: context.eventLoop), context.eventLoop)
+        connection.eventLoop.execute { [connection] in
+            connection.receive(payload, isText: isText, isLast: isLast)
+            if connection.isOverfull { loop.execute { me.value.remoteIsFull = true } }
+        }
+    }
+
+    /// Runs `work` where the connection lives.
+    private func withConnection(_ work: @escaping () -> Void) {
+        if isLocal { return work() }
+        nonisolated(unsafe) let work = work  // captures the connection and a relay, which are used on that event loop only
+        connection.eventLoop.execute { work() }
+    }
+
+    private func closeReceived(_ code: WebSocketCloseCode?, _ context: ChannelHandlerContext) {
+        switch closing {
+        case .open:
+            closing = .received(code)
+            withConnection { [connection] in connection.inputEnded() }
+            // The connection was over, or is on its way to be.
+            if case .received = closing { answerClose(code, context) }
+        case .sent: finish(context)
+        case .received, .done: break
+        }
+    }
+
+    private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
+        guard case .open = closing else { return finish(context) }
+        let code = (error as? WebSocketError)?.code ?? .internalError
+        let reason = CloseReason.webSocket(code, "\(error)")
+        withConnection { [connection] in connection.close(reason) }
+        // A connection that lost this socket already does not close it.
+        if case .open = closing { sendClose(code, context) }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isLocal ? connection.isOverfull : remoteIsFull {
+            readIsHeld = true
+        } else {
+            context.read()
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard let transport else { return }
+        let canWrite = context.channel.isWritable
+        withConnection { [connection] in connection.writabilityChanged(canWrite, of: transport) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { lost("connection lost") }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        lost("\(error)")
+        context.close(promise: nil)
+    }
+
+    private func lost(_ detail: String) {
+        guard case .open = closing else { return }
+        closing = .done
+        guard let transport else { return }
+        withConnection { [connection] in connection.lost(transport, .transportFailed(detail)) }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case ChannelEvent.inputClosed:
+            // A half-closed socket cannot answer the close handshake.
+            lost("end of input")
+            context.close(promise: nil)
+        case is ChannelShouldQuiesceEvent: withConnection { [connection] in connection.close(.shutdown) }
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// SignalBox: router.serve(service): the client endpoint and the REST API as routes of a Hummingbird app
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+public import Hummingbird
+import SignalR
+import SignalRHummingbird
+
+extension RouterMethods {
+    /// Serves clients at `/client` and REST callers below `/api`. The app must be started with `server: .signalR(router)`.
+    public func serve(_ service: SignalBoxService) {
+        let rest = RestAPI(service)
+        let methods: [HTTPRequest.Method] = [.get, .post, .delete, .options, .put, .patch, .head]
+        for method in methods {
+            on("/client", method: method) { request, _ in await service.respond(to: request, isNegotiate: false) }
+            on("/client/negotiate", method: method) { request, _ in await service.respond(to: request, isNegotiate: true) }
+            // The router decodes segments; the API splits the path first, since ids may hold an escaped slash.
+            on("/api/**", method: method) { request, _ in Response(await rest.respond(to: HubRequest(request, from: nil))) }
+        }
+    }
+}
+
+extension SignalBoxService {
+    fileprivate func respond(to request: Request, isNegotiate: Bool) async -> Response {
+        switch await door(for: HubRequest(request, from: nil)) {
+        case .endpoint(let endpoint): await endpoint.respond(to: request, isNegotiate: isNegotiate)
+        case .refusal(let refusal): Response(refusal)
+        }
+    }
+}

@@ -1,0 +1,148 @@
+// SignalBox: the service: hubs by name, made on first use, each with its clients
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+public import Logging
+import NIOConcurrencyHelpers
+public import NIOCore
+public import SignalR
+
+/// Hosts the clients of hubs whose code runs elsewhere, and delivers what REST callers send them.
+///
+/// ```swift
+/// let service = try SignalBoxService(.init(keys: AccessKeys(key)), eventLoopGroup: group)
+/// router.serve(service)
+/// ```
+public final class SignalBoxService: Sendable {
+    public struct Options: Sendable {
+        /// The keys that sign tokens of clients and REST callers.
+        public var keys: AccessKeys
+        /// Off lets everybody in, for play; a client may then choose its user by the query key `userId`. Default on.
+        public var requiresAuthentication = true
+        /// The browser origins that may connect, with credentials. Default `*`: every one.
+        public var allowedOrigins = ["*"]
+        /// Limits and timers of client connections. Authentication and CORS in it are replaced by the service's own.
+        public var connections = HubOptions()
+        /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
+        public var maximumHubs = 1_000
+
+        public init(keys: AccessKeys) { self.keys = keys }
+    }
+
+    let options: Options
+    private let eventLoopGroup: any EventLoopGroup
+    private let logger: Logger
+    private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
+    /// Answers in place of hubs that do not exist to those who may not create them.
+    private let closedDoor: HubEndpoint
+
+    /// - Throws: ``HubDefinitionError``, in theory.
+    public init(
+        _ options: Options, eventLoopGroup: any EventLoopGroup, logger: Logger = Logger(label: "SignalBox")
+    ) throws(HubDefinitionError) {
+        self.options = options
+        self.eventLoopGroup = eventLoopGroup
+        self.logger = logger
+        var closed = options.connections
+        closed.cors = CrossOrigin(options.allowedOrigins)
+        closed.authenticator = NoIdentity()
+        closed.requiresAuthentication = true
+        self.closedDoor = try ServiceHub(options: closed, eventLoopGroup: eventLoopGroup, logger: logger).endpoint
+    }
+
+    // MARK: Hubs
+
+    /// The hub that has this name, if it was used before.
+    func existingHub(_ name: HubName) -> ServiceHub? { hubs.withLockedValue { $0[name] } }
+
+    /// - Throws: ``TooManyHubs``.
+    func hub(_ name: HubName) throws -> ServiceHub {
+        try hubs.withLockedValue { hubs in
+            if let hub = hubs[name] { return hub }
+            guard hubs.count < options.maximumHubs else { throw TooManyHubs() }
+            let hub = try ServiceHub(options: connectionOptions(name), eventLoopGroup: eventLoopGroup, logger: logger)
+            hubs[name] = hub
+            return hub
+        }
+    }
+
+    /// A hub seen by code in this process; nil when no client or caller used it yet.
+    public func context(ofHub name: String) -> HubContext? {
+        HubName(effective: name).flatMap { existingHub($0) }?.server.context
+    }
+
+    private func connectionOptions(_ name: HubName) -> HubOptions {
+        var connections = options.connections
+        let isOpen = !options.requiresAuthentication
+        connections.authenticator = ClientIdentity(keys: options.keys, hub: name.description, isOpen: isOpen)
+        connections.requiresAuthentication = !isOpen
+        connections.userID = { user, request in
+            isOpen && user == nil ? request.query("userId").flatMap { $0.isEmpty ? nil : $0 } : user?.id
+        }
+        connections.cors = CrossOrigin(options.allowedOrigins)
+        // Identities carry an expiration only when their app asked for it.
+        connections.closeOnAuthenticationExpiration = true
+        return connections
+    }
+
+    // MARK: Clients
+
+    /// Who answers a request of the client endpoint.
+    enum Door {
+        case endpoint(HubEndpoint)
+        case refusal(HubResponse)
+    }
+
+    /// A hub is made for those only who may enter it, so that nobody else can use up ``Options/maximumHubs``.
+    func door(for request: HubRequest) async -> Door {
+        let names = Query.values(of: "hub", in: request.rawQuery)
+        guard names.count == 1, let name = HubName(effective: names[0]) else {
+            let problem = names.isEmpty ? "is missing" : names.count > 1 ? "is repeated" : "is not a hub name"
+            return .refusal(.text(.badRequest, "The query key 'hub' \(problem)."))
+        }
+        if let hub = existingHub(name) { return .endpoint(hub.endpoint) }
+        guard request.method != .options, await mayEnter(name, request) else { return .endpoint(closedDoor) }
+        do {
+            return .endpoint(try hub(name).endpoint)
+        } catch {
+            logger.warning("Hub refused", metadata: ["signalr.hub": "\(name)", "error": "\(error)"])
+            return .refusal(.text(.serviceUnavailable, "\(error)"))
+        }
+    }
+
+    private func mayEnter(_ name: HubName, _ request: HubRequest) async -> Bool {
+        guard options.requiresAuthentication else { return true }
+        let identity = ClientIdentity(keys: options.keys, hub: name.description, isOpen: false)
+        do {
+            return try await identity.authenticate(request) != nil
+        } catch {
+            logger.debug("Authentication failed", metadata: ["signalr.hub": "\(name)", "error": "\(error)"])
+            return false
+        }
+    }
+
+    // MARK: End
+
+    /// Tells every client to come back later, and waits until they left, at most `timeout`.
+    /// - Returns: how many were left when the time was over.
+    @discardableResult
+    public func drain(timeout: Duration) async -> Int {
+        let all = hubs.withLockedValue { Array($0.values) }
+        let left = await withTaskGroup(of: Int.self) { tasks in
+            for hub in all { tasks.addTask { await hub.registry.drain(timeout: timeout) } }
+            return await tasks.reduce(0, +)
+        }
+        for hub in all {
+            hub.endpoint.stop()
+            hub.registry.stop()
+        }
+        closedDoor.stop()
+        closedDoor.registry.stop()
+        return left
+    }
+}
+
+/// As many hubs as the service may have exist already.
+struct TooManyHubs: Error, CustomStringConvertible {
+    var description: String { "The service has as many hubs as it may have." }
+}

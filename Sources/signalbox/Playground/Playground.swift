@@ -1,0 +1,40 @@
+// SignalBox: the playground's hubs at work
+// SPDX-License-Identifier: Apache-2.0
+
+import Hummingbird
+import NIOCore
+import SignalR
+import SignalRHummingbird
+
+/// A chat and a whiteboard, as any app would add them to its router.
+struct Playground: Sendable {
+    private let hubs: [HubServer]
+
+    init(_ router: Router<BasicRequestContext>, options: HubOptions, group: any EventLoopGroup) throws {
+        self.hubs = [
+            try router.signalR("/hubs/chat", hub: ChatHub(), options: options, eventLoopGroup: group),
+            try router.signalR("/hubs/board", hub: BoardHub(), options: options, eventLoopGroup: group),
+        ]
+    }
+
+    func drain(timeout: Duration) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            for hub in hubs { tasks.addTask { _ = await hub.registry.drain(timeout: timeout) } }
+        }
+    }
+}
+
+/// How many are here; each hub has its own.
+actor Visitors {
+    private(set) var count = 0
+
+    func came() -> Int {
+        count += 1
+        return count
+    }
+
+    func left() -> Int {
+        count -= 1
+        return count
+    }
+}

@@ -1,0 +1,172 @@
+// SignalBox: signalbox serve: its options
+// SPDX-License-Identifier: Apache-2.0
+
+public import ArgumentParser
+import Foundation
+public import Logging
+import SignalR
+import SignalRService
+
+/// How the service treats clients.
+enum ServiceMode: String, CaseIterable, ExpressibleByArgument {
+    case `default`, serverless, classic
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+struct Serve: AsyncParsableCommand, Configurable {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve clients and REST callers.",
+        discussion: """
+            Prints a line with the connection string once it listens. SIGTERM and SIGINT end it in order: clients are told to come \
+            back, and have 10 seconds; a second signal ends it at once.
+
+            Examples:
+              signalbox serve
+              signalbox serve --playground --port 0
+              signalbox serve --host 0.0.0.0 --tls-certificate cert.pem --tls-key key.pem
+              signalbox serve --no-auth --allow-origin http://localhost:3000
+            """)
+
+    static let settings: [Setting] = [
+        "host", "port", "tls-certificate", "tls-key", "threads",
+        "access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"), .flag("playground"),
+        "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
+        .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
+    ]
+
+    @OptionGroup(title: "Listening") var listening: Listening
+    @OptionGroup(title: "Access") var access: Access
+    @OptionGroup(title: "Connections") var connections: Connections
+
+    @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
+    var playground = false
+
+    @Option(help: ArgumentHelp("What to log on standard error: trace, debug, info, notice, warning, error or critical. [SIGNALBOX_LOG_LEVEL]", valueName: "level"))
+    var logLevel = Logger.Level.notice
+
+    func run() async throws {
+        try await reportingFailures {
+            LoggingSystem.bootstrap { [logLevel] label in
+                var handler = StreamLogHandler.standardError(label: label)
+                handler.logLevel = logLevel
+                return handler
+            }
+            try await Server(self).run()
+        }
+    }
+}
+
+extension Serve {
+    struct Listening: ParsableArguments {
+        @Option(help: ArgumentHelp("The address to listen on; 0.0.0.0 for all. [SIGNALBOX_HOST]", valueName: "address"))
+        var host = "127.0.0.1"
+
+        @Option(help: ArgumentHelp("The port to listen on; 0 for a free one. [SIGNALBOX_PORT]", valueName: "number"))
+        var port = 8888
+
+        @Option(
+            help: ArgumentHelp("Serve https with this certificate chain (PEM). [SIGNALBOX_TLS_CERTIFICATE]", valueName: "file"),
+            completion: .file(extensions: ["pem", "crt"]))
+        var tlsCertificate: String?
+
+        @Option(
+            help: ArgumentHelp("The certificate's private key (PEM). [SIGNALBOX_TLS_KEY]", valueName: "file"),
+            completion: .file(extensions: ["pem", "key"]))
+        var tlsKey: String?
+
+        @Option(help: ArgumentHelp("Event loops, one thread each. [SIGNALBOX_THREADS]", valueName: "number"))
+        var threads = ProcessInfo.processInfo.activeProcessorCount
+
+        func validate() throws {
+            guard (0...65_535).contains(port) else { throw ValidationError("--port must be a number from 0 to 65535.") }
+            guard (1...1024).contains(threads) else { throw ValidationError("--threads must be a number from 1 to 1024.") }
+            guard (tlsCertificate == nil) == (tlsKey == nil) else {
+                throw ValidationError("--tls-certificate and --tls-key go together.")
+            }
+        }
+    }
+
+    struct Access: ParsableArguments {
+        @Option(help: ArgumentHelp(
+            "The secret that signs tokens, 32 characters or more. Without it, one is made and kept in the data folder. [SIGNALBOX_ACCESS_KEY]",
+            valueName: "key"))
+        var accessKey: String?
+
+        @Option(
+            help: ArgumentHelp("Where the made key is kept. [SIGNALBOX_DATA_FOLDER]", valueName: "folder"),
+            completion: .directory)
+        var dataFolder = DataFolder.standard
+
+        @Option(help: ArgumentHelp(
+            "Who answers the calls of clients: app servers (default), webhooks (serverless), either (classic). [SIGNALBOX_MODE]",
+            valueName: "mode"))
+        var mode = ServiceMode.default
+
+        @Flag(help: "Let everybody in, for play. A client may choose its user by the query key userId. [SIGNALBOX_NO_AUTH]")
+        var noAuth = false
+
+        @Option(
+            help: ArgumentHelp(
+                "A browser origin that may connect; repeat it for several (commas in the variable). (default: all) [SIGNALBOX_ALLOW_ORIGIN]",
+                valueName: "origin"))
+        var allowOrigin: [String] = []
+
+        func validate() throws {
+            guard let accessKey, !noAuth, !AccessKeys.isLongEnough(accessKey) else { return }
+            throw ValidationError("""
+                The access key has \(accessKey.count) characters, and \(AccessKeys.minimumLength) are needed. \
+                Leave --access-key out to have a good one made, or let everybody in with --no-auth for play.
+                """)
+        }
+
+        /// The key in use. In play mode it is shown but asked of nobody, so a made-up one is not kept.
+        func key() throws -> String {
+            if let accessKey { return accessKey }
+            return noAuth ? AccessKeys.makeKey() : try DataFolder(path: dataFolder).accessKeyOrNew()
+        }
+    }
+
+    struct Connections: ParsableArguments {
+        private static let standard = HubOptions()
+
+        @Option(help: ArgumentHelp("How long a client's handshake may take. [SIGNALBOX_HANDSHAKE_TIMEOUT]", valueName: "time"))
+        var handshakeTimeout = Interval.seconds(15)
+
+        @Option(help: ArgumentHelp("How often clients are pinged. [SIGNALBOX_KEEP_ALIVE_INTERVAL]", valueName: "time"))
+        var keepAliveInterval = Interval.seconds(15)
+
+        @Option(help: ArgumentHelp("How long a client may be silent. [SIGNALBOX_CLIENT_TIMEOUT]", valueName: "time"))
+        var clientTimeout = Interval.seconds(30)
+
+        @Option(help: ArgumentHelp("Bytes of one message from a client; 0 for no limit. [SIGNALBOX_MAXIMUM_MESSAGE_SIZE]", valueName: "size"))
+        var maximumMessageSize = ByteCount(standard.maximumReceiveMessageSize ?? 0)
+
+        @Option(help: ArgumentHelp(
+            "Bytes that may wait for a slow client before it is disconnected. [SIGNALBOX_MAXIMUM_QUEUE]", valueName: "size"))
+        var maximumQueue = ByteCount(standard.maximumOutboundQueue)
+
+        @Flag(help: "Compress WebSocket messages for clients that offer it. [SIGNALBOX_WEBSOCKET_COMPRESSION]")
+        var websocketCompression = false
+
+        @Flag(help: "Let clients resume lost WebSockets without a new connection. [SIGNALBOX_STATEFUL_RECONNECT]")
+        var statefulReconnect = false
+
+        @Flag(help: "Tell clients the details of errors. [SIGNALBOX_DETAILED_ERRORS]")
+        var detailedErrors = false
+
+        var hubOptions: HubOptions {
+            var options = HubOptions()
+            options.handshakeTimeout = handshakeTimeout.duration
+            options.keepAliveInterval = keepAliveInterval.duration
+            options.clientTimeout = clientTimeout.duration
+            options.maximumReceiveMessageSize = maximumMessageSize.bytes == 0 ? nil : maximumMessageSize.bytes
+            options.maximumOutboundQueue = maximumQueue.bytes
+            options.webSocketCompression = websocketCompression
+            options.allowStatefulReconnects = statefulReconnect
+            options.detailedErrors = detailedErrors
+            return options
+        }
+    }
+}

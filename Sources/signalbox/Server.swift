@@ -1,0 +1,155 @@
+// SignalBox: signalbox serve at work: listen, say so, drain
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import ServiceLifecycle
+import SignalR
+import SignalRHummingbird
+import SignalRService
+import UnixSignals
+
+/// One run of the server, from its options to its end.
+struct Server {
+    /// What clients and requests in progress have to finish after a signal.
+    private static let drainTime = Duration.seconds(10)
+
+    private let options: Serve
+    private let key: String
+    private let group: MultiThreadedEventLoopGroup
+    private let service: SignalBoxService
+    private let logger = Logger(label: "signalbox")
+
+    init(_ options: Serve) throws {
+        self.options = options
+        self.key = try options.access.key()
+        self.group = MultiThreadedEventLoopGroup(numberOfThreads: options.listening.threads)
+        var settings = SignalBoxService.Options(keys: AccessKeys(key))
+        settings.requiresAuthentication = !options.access.noAuth
+        settings.connections = options.connections.hubOptions
+        if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }
+        self.service = try SignalBoxService(settings, eventLoopGroup: group, logger: logger)
+    }
+
+    func run() async throws {
+        let router = Router()
+        router.serve(service)
+        WebFile.addRoutes(to: router, playground: options.playground)
+        let playground = options.playground ? try Playground(router, options: playgroundOptions, group: group) : nil
+        let app = Application(
+            router: router, server: try server(router),
+            configuration: .init(address: .hostname(options.listening.host, port: options.listening.port), backlog: 1024),
+            onServerRunning: { announce($0) }, eventLoopGroupProvider: .shared(group), logger: logger)
+        let draining = Draining {
+            await playground?.drain(timeout: Self.drainTime)
+            await service.drain(timeout: Self.drainTime)
+        }
+        // The last service stops first: no new clients, and those there are told to leave; then hub code may finish.
+        var configuration = ServiceGroupConfiguration(services: [draining, app], logger: logger)
+        configuration.maximumGracefulShutdownDuration = Self.drainTime
+        try await run(ServiceGroup(configuration: configuration))
+    }
+
+    private var playgroundOptions: HubOptions {
+        var options = options.connections.hubOptions
+        options.cors = CrossOrigin(self.options.access.allowOrigin.isEmpty ? ["*"] : self.options.access.allowOrigin)
+        return options
+    }
+
+    // MARK: TLS
+
+    private func server(_ router: Router<BasicRequestContext>) throws -> HTTPServerBuilder {
+        guard let certificate = options.listening.tlsCertificate, let key = options.listening.tlsKey else {
+            return .signalR(router)
+        }
+        return try .tls(.signalR(router), tlsConfiguration: tls(certificate, key))
+    }
+
+    private func tls(_ certificate: String, _ key: String) throws -> TLSConfiguration {
+        let chain: [NIOSSLCertificate]
+        do {
+            chain = try NIOSSLCertificate.fromPEMFile(certificate)
+        } catch {
+            throw Failure(.configuration, "cannot read a certificate from \(certificate)")
+        }
+        do {
+            let key = try NIOSSLPrivateKey(file: key, format: .pem)
+            return .makeServerConfiguration(certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+        } catch {
+            throw Failure(.configuration, "cannot read a private key from \(key)")
+        }
+    }
+
+    // MARK: Life
+
+    private func run(_ services: ServiceGroup) async throws {
+        let signals = Task {
+            var isEnding = false
+            for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                if isEnding { exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
+                isEnding = true
+                logger.notice("Ending", metadata: ["signal": "\(signal)"])
+                await services.triggerGracefulShutdown()
+            }
+        }
+        defer { signals.cancel() }
+        do {
+            try await services.run()
+        } catch let failure as Failure {
+            throw failure
+        } catch let error as IOError {
+            throw Failure(.unavailable, Self.explain(error, options.listening))
+        } catch is CancellationError {
+            logger.warning("Clients were still there after the time to leave.")
+        } catch {
+            throw Failure(.general, "cannot serve: \(error)")
+        }
+    }
+
+    private static func explain(_ error: IOError, _ listening: Serve.Listening) -> String {
+        let place = "\(listening.host):\(listening.port)"
+        return switch error.errnoCode {
+        case EADDRINUSE: "\(place) is in use by another program; choose another --port, or 0 for a free one"
+        case EACCES: "not allowed to listen on \(place); ports below 1024 need special rights"
+        case EADDRNOTAVAIL: "\(listening.host) is not an address of this machine"
+        default: "cannot listen on \(place): \(String(cString: strerror(error.errnoCode)))"
+        }
+    }
+
+    // MARK: Ready
+
+    /// Written at once, since scripts wait for it.
+    private func announce(_ channel: any Channel) {
+        let scheme = options.listening.tlsCertificate == nil ? "http" : "https"
+        let url = "\(scheme)://\(Self.reachable(options.listening.host)):\(channel.localAddress?.port ?? options.listening.port)"
+        let connectionString = ConnectionString(endpoint: url, accessKey: key).connectionString
+        var text = "SignalBox listens on \(url)\(options.access.noAuth ? ", open to everybody" : ""): \(connectionString)\n"
+        if options.playground { text += "Playground: \(url)/\n" }
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+
+    /// An address that stands for all of them is no place to connect to.
+    private static func reachable(_ host: String) -> String {
+        switch host {
+        case "0.0.0.0": "127.0.0.1"
+        case "::": "[::1]"
+        default: host.contains(":") ? "[\(host)]" : host
+        }
+    }
+}
+
+/// Work that comes after the server stopped.
+private struct Draining: Service {
+    let drain: @Sendable () async -> Void
+
+    func run() async throws {
+        try await gracefulShutdown()
+        await drain()
+    }
+}

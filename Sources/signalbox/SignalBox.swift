@@ -1,0 +1,28 @@
+// SignalBox: the command line: what the program can do
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+@main
+struct SignalBox: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "signalbox",
+        abstract: "Real-time messages for SignalR clients, from your own machine.",
+        discussion: """
+            Every option can be set by an environment variable, too: SIGNALBOX_ and the option's name in capitals, such as \
+            SIGNALBOX_ACCESS_KEY for --access-key. Options on the command line win.
+
+            Completion for your shell: signalbox --generate-completion-script bash (or zsh, fish).
+            """,
+        version: "0.1.0",
+        subcommands: [Serve.self, Token.self, Send.self])
+
+    static func main() async {
+        do {
+            let arguments = try Environment().adding(to: Array(CommandLine.arguments.dropFirst()), of: Self.self)
+            await main(arguments)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

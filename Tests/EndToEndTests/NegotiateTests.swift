@@ -1,0 +1,93 @@
+// SignalBox: what negotiate promises, for every version and option
+// SPDX-License-Identifier: Apache-2.0
+
+import SignalR
+import Testing
+
+@Suite struct NegotiateTests {
+    private static let all = [
+        Negotiated.Transport(transport: "WebSockets", transferFormats: ["Text", "Binary"]),
+        .init(transport: "ServerSentEvents", transferFormats: ["Text"]),
+        .init(transport: "LongPolling", transferFormats: ["Text", "Binary"]),
+    ]
+
+    @Test func `Version 1 keeps the token apart from the public id`() async throws {
+        try await withServer { server in
+            let answer = try await server.negotiate()
+            #expect(answer.negotiateVersion == 1)
+            #expect(answer.availableTransports == Self.all)
+            #expect(answer.connectionId?.utf8.count == 22)
+            #expect(answer.connectionToken?.utf8.count == 22)
+            #expect(answer.connectionId != answer.connectionToken)
+            #expect(answer.useStatefulReconnect == nil)
+        }
+    }
+
+    @Test(arguments: ["", "negotiateVersion=0", "NEGOTIATEVERSION=0"])
+    func `Version 0 has one id`(query: String) async throws {
+        try await withServer { server in
+            let answer = try await server.negotiate(query: query)
+            #expect(answer.negotiateVersion == 0)
+            #expect(answer.connectionToken == nil)
+            let client = HubClient(
+                try await WebSocketClient(server, "/hub?id=\(answer.connectionId ?? "")"), .json)
+            #expect(try await client.handshake(.json) == "{}")
+            #expect(try await client.text("ConnectionID") == answer.connectionId)
+        }
+    }
+
+    @Test func `A newer version gets the newest known`() async throws {
+        try await withServer { server in
+            #expect(try await server.negotiate(query: "negotiateVersion=7").negotiateVersion == 1)
+        }
+    }
+
+    @Test func `A version that is no number is an error`() async throws {
+        try await withServer { server in
+            let answer = try await server.negotiate(query: "negotiateVersion=one")
+            #expect(answer.error == "The client requested a non-integer protocol version.")
+            #expect(answer.connectionId == nil)
+        }
+    }
+
+    @Test(arguments: ["negotiateVersion=0", ""])
+    func `A version below the minimum is an error`(query: String) async throws {
+        try await withServer { $0.minimumNegotiateVersion = 1 } _: { server in
+            let answer = try await server.negotiate(query: query)
+            #expect(answer.error
+                == "The client requested version '0', but the server does not support this version.")
+        }
+    }
+
+    @Test func `Only the transports of the options are offered`() async throws {
+        try await withServer { $0.transports = [.longPolling] } _: { server in
+            #expect(try await server.negotiate().availableTransports == [Self.all[2]])
+        }
+    }
+
+    @Test func `Stateful reconnect is granted to those who ask, where it is allowed`() async throws {
+        try await withServer { $0.allowStatefulReconnects = true } _: { server in
+            let query = "negotiateVersion=1&useStatefulReconnect="
+            #expect(try await server.negotiate(query: query + "true").useStatefulReconnect == true)
+            #expect(try await server.negotiate(query: query + "True").useStatefulReconnect == true)
+            #expect(try await server.negotiate(query: query + "false").useStatefulReconnect == nil)
+            #expect(try await server.negotiate().useStatefulReconnect == nil)
+        }
+        try await withServer { server in
+            let query = "negotiateVersion=1&useStatefulReconnect=true"
+            #expect(try await server.negotiate(query: query).useStatefulReconnect == nil)
+        }
+    }
+
+    @Test func `Connections that nobody opens are bounded, and go away`() async throws {
+        try await withServer {
+            $0.maximumPendingConnections = 3
+            $0.disconnectTimeout = .seconds(1)
+        } _: { server in
+            for _ in 0..<3 { #expect(try await server.negotiate().error == nil) }
+            #expect(try await server.negotiate().error != nil)
+            // The sweep of every second makes room again.
+            try await until { try await server.negotiate().error == nil }
+        }
+    }
+}
