@@ -32,6 +32,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
@@ -117,9 +118,9 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        // serve, token, send.
-        .executableTarget(
-            name: "signalbox",
+        // serve, token, send: all of the program but its start, so that tests can import it.
+        .target(
+            name: "SignalBoxCommands",
             dependencies: [
                 "SignalR",
                 "SignalRWire",
@@ -138,7 +139,15 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
+            path: "Sources/signalbox",
+            exclude: ["Main"],
             resources: [.embedInCode("Web")],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "signalbox",
+            dependencies: ["SignalBoxCommands"],
+            path: "Sources/signalbox/Main",
             swiftSettings: settings
         ),
         .testTarget(
@@ -158,10 +167,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
-            name: "signalboxTests",
+            name: "SignalBoxCommandsTests",
             dependencies: [
                 "SignalR",
-                "signalbox",
+                "SignalRService",
+                "SignalBoxCommands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
@@ -243,6 +253,7 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ],
             swiftSettings: settings

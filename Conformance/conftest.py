@@ -1,8 +1,11 @@
 # SignalBox: the servers that the conformance tests talk to.
 # SPDX-License-Identifier: Apache-2.0
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import pytest
 
+from harness.http import open_connection, read_answer
 from harness.server import Server
 
 
@@ -26,6 +29,18 @@ def server():
     server = Server("--playground")
     yield server
     assert server.stop() == 0, server.output()
+
+
+@pytest.fixture
+def poll():
+    """Starts long polls that wait in the background; gives futures of their answers."""
+    with ThreadPoolExecutor() as threads:
+        def poll(server: Server, path: str, headers=None) -> Future:
+            connection = open_connection(server)
+            connection.request("GET", path, headers=headers or {})
+            return threads.submit(read_answer, connection)
+
+        yield poll
 
 
 @pytest.hookimpl(wrapper=True)

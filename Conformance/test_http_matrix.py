@@ -5,12 +5,12 @@ import json
 import re
 import socket
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 
 import pytest
 
 from harness.codec import JSON
-from harness.http import Answer, eventually, exchange, negotiate, open_connection, read_answer, request
+from harness.http import Answer, eventually, exchange, negotiate, open_connection, request
 from harness.hub import Hub
 from harness.server import PATIENCE, Server
 from harness.transports import EventStream, LongPollingTransport, ServerSentEventsTransport, WebSocketTransport
@@ -254,18 +254,6 @@ def test_a_post_may_come_before_the_first_poll(server):
 def alone(start_server):
     """A server of one's own: nobody else's coming and going reaches the connection under test."""
     return start_server("--playground")
-
-
-@pytest.fixture
-def poll():
-    """Starts polls that wait in the background; gives futures of their answers."""
-    with ThreadPoolExecutor() as threads:
-        def poll(server, path) -> Future:
-            connection = open_connection(server)
-            connection.request("GET", path)
-            return threads.submit(read_answer, connection)
-
-        yield poll
 
 
 def open_quiet_polling(server) -> LongPollingTransport:

@@ -35,6 +35,6 @@ def test_a_service_without_a_playground_says_what_it_is(start_server):
     assert request(quiet, "GET", "/signalbox.js").status == 200
 
 
-@pytest.mark.parametrize("path", ["/../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/Web/playground.html", "//", "/.git/config"])
+@pytest.mark.parametrize("path", ["/../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/Web/playground.html", "/.git/config"])
 def test_nothing_else_is_served(server, path):
     assert request(server, "GET", path).status in (400, 404)

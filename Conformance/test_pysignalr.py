@@ -170,36 +170,31 @@ def test_a_client_without_an_answer_says_so(server, protocol):
 
 
 def test_it_comes_back_after_the_server_was_restarted(start_server, protocol):
-    """The client returns to the same URL without a new negotiate, which only fits one that never negotiated."""
+    """It tries its old id first, and negotiates again since nobody knows that any more."""
     old = start_server("--playground")
 
     async def scenario():
-        client = Client(f"{old.url}/hubs/chat", protocol)
-        client.client._transport._skip_negotiation = True
-        client.client._transport._url = f"ws://127.0.0.1:{old.port}/hubs/chat"
-        running = asyncio.ensure_future(client.client.run())
-        await soon(client.opened.get())
-        heard = client.listen("receive")
-        assert old.stop() == 0
-        await soon(client.closed.get())
-        start_server("--playground", port=old.port)
-        await soon(client.opened.get())
-        await client.client.send("send", ["u", "back"])
-        assert await soon(heard.get()) == ["u", "back"]
-        running.cancel()
+        async with connected(f"{old.url}/hubs/chat", protocol) as client:
+            heard = client.listen("receive")
+            assert old.stop() == 0
+            await soon(client.closed.get())
+            start_server("--playground", port=old.port)
+            await soon(client.opened.get())
+            await client.client.send("send", ["u", "back"])
+            assert await soon(heard.get()) == ["u", "back"]
 
     asyncio.run(scenario())
 
 
-def test_a_lost_connection_is_not_resumed_by_its_id(server, protocol):
-    """pysignalr tries the same id once more; the server no longer knows it and says so at once."""
+def test_it_comes_back_after_the_network_was_gone(server, protocol):
     async def scenario(proxy):
-        client = Client(f"{proxy.url}/hubs/chat", protocol)
-        running = asyncio.ensure_future(client.client.run())
-        await soon(client.opened.get())
-        proxy.cut()
-        with pytest.raises(Exception, match="404"):
-            await soon(running)
+        async with connected(f"{proxy.url}/hubs/chat", protocol) as client:
+            heard = client.listen("receive")
+            proxy.cut()
+            await soon(client.closed.get())
+            await soon(client.opened.get())
+            await client.client.send("send", ["u", "back"])
+            assert await soon(heard.get()) == ["u", "back"]
 
     with Proxy(server.port) as proxy:
         asyncio.run(scenario(proxy))

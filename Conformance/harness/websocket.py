@@ -61,6 +61,7 @@ class WebSocket:
 
     def __init__(self, server: Server, path: str, headers: dict[str, str | None] | None = None):
         self.socket = socket.create_connection((server.host, server.port), timeout=PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         key = base64.b64encode(os.urandom(16)).decode()
         fields = {

@@ -13,7 +13,9 @@ enum RecordSeparator {
     /// start of a longer read, so only one more makes the message too large.
     static func readFrame(from buffer: inout ByteBuffer, maximumSize: Int?) throws(HubProtocolError) -> ByteBuffer? {
         let window = min(buffer.readableBytes, max(maximumSize ?? .max, 0))
-        let end = buffer.withUnsafeReadableBytes { UnsafeRawBufferPointer(rebasing: $0[..<window]).offset(of: Self.byte) }
+        let end = buffer.withUnsafeReadableBytes {
+            UnsafeRawBufferPointer(rebasing: $0[..<window]).offset(of: Self.byte)
+        }
         guard let end, let frame = buffer.readSlice(length: end) else {
             if let maximumSize, buffer.readableBytes > window { throw .tooLarge(maximumSize) }
             return nil
@@ -92,7 +94,11 @@ extension ByteBuffer {
     /// Moves the bytes from `index` to the writer index, and the writer index, by a few bytes either way.
     fileprivate mutating func moveTail(from index: Int, by shift: Int) {
         let length = self.writerIndex - index
-        if shift > 0 { self.writeRepeatingByte(0, count: shift) } else { self.moveWriterIndex(to: self.writerIndex + shift) }
+        if shift > 0 {
+            self.writeRepeatingByte(0, count: shift)
+        } else {
+            self.moveWriterIndex(to: self.writerIndex + shift)
+        }
         self.withVeryUnsafeMutableBytes { storage in
             guard let base = storage.baseAddress else { return }
             // Overlapping is fine: this is memmove.

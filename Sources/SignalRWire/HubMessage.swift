@@ -107,6 +107,11 @@ public enum HubMessage: Sendable, Hashable {
     }
 }
 
+extension HubMessage {
+    /// Bytes to reserve before writing one: growing a buffer from nothing costs more than writing a usual message.
+    static let usualSize = 256
+}
+
 /// The `type` of each message on the wire, in both protocols (HubProtocol.md).
 enum HubMessageType: Int {
     case invocation = 1

@@ -121,7 +121,7 @@ extension NegotiateResponse.Success {
         let version = try body.integer("negotiateVersion") ?? 0
         let token = try body.text("connectionToken")
         guard let id = try body.text("connectionId") else { throw .missing("connectionId") }
-        guard version == 0 || token != nil else { throw .missing("connectionToken") }
+        guard version <= 0 || token != nil else { throw .missing("connectionToken") }
         guard case .array(let transports)? = body["availableTransports"] else { throw .missing("availableTransports") }
         var available: [AvailableTransport] = []
         for transport in transports { available.append(try AvailableTransport(transport)) }
@@ -139,7 +139,9 @@ extension AvailableTransport {
     fileprivate init(_ value: HubValue) throws(HubProtocolError) {
         guard let name = try value.text("transport") else { throw .missing("transport") }
         guard case .array(let formats)? = value["transferFormats"] else { throw .missing("transferFormats") }
-        self.init(transport: name, transferFormats: formats.compactMap { if case .string(let name) = $0 { name } else { nil } })
+        self.init(
+            transport: name,
+            transferFormats: formats.compactMap { if case .string(let name) = $0 { name } else { nil } })
     }
 }
 

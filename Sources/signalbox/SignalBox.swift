@@ -1,11 +1,10 @@
 // SignalBox: the command line: what the program can do
 // SPDX-License-Identifier: Apache-2.0
 
-import ArgumentParser
+package import ArgumentParser
 
-@main
-struct SignalBox: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct SignalBox: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "signalbox",
         abstract: "Real-time messages for SignalR clients, from your own machine.",
         discussion: """
@@ -17,7 +16,9 @@ struct SignalBox: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [Serve.self, Token.self, Send.self])
 
-    static func main() async {
+    package init() {}
+
+    package static func main() async {
         do {
             let arguments = try Environment().adding(to: Array(CommandLine.arguments.dropFirst()), of: Self.self)
             await main(arguments)

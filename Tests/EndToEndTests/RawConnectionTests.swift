@@ -1,20 +1,20 @@
 // SignalBox: connections without hubs, on every transport
 // SPDX-License-Identifier: Apache-2.0
 
+import Hummingbird
 import NIOCore
 import SignalR
 import SignalRHummingbird
 import Testing
+import _SignalRWebSocket
 
 @Suite struct RawConnectionTests {
     private func withRaw(
-        _ change: @Sendable (inout HubOptions) -> Void = { _ in },
-        _ handler: @escaping @Sendable (RawConnection) async throws -> Void,
-        _ body: @Sendable (TestServer) async throws -> Void
+        options: HubOptions = HubOptions(), _ handler: @escaping @Sendable (RawConnection) async throws -> Void,
+        body: @Sendable (TestServer) async throws -> Void
     ) async throws {
-        var app = TestApp(), options = HubOptions()
-        change(&options)
-        app.routes = { [options] router in
+        var app = TestApp()
+        app.routes = { router in
             router.connection("/raw", options: options, eventLoopGroup: TestServer.loops, handler: handler)
         }
         try await app.run(body)
@@ -57,7 +57,9 @@ import Testing
     }
 
     @Test func `A message over the limit closes with 1009`() async throws {
-        try await withRaw({ $0.maximumReceiveMessageSize = 1000 }, Self.echo) { server in
+        var options = HubOptions()
+        options.maximumReceiveMessageSize = 1000
+        try await withRaw(options: options, Self.echo) { server in
             let socket = try await WebSocketClient(server, "/raw")
             let longest = ByteBuffer(repeating: 0x61, count: 1000)
             try await socket.send(longest, isText: true)
@@ -82,7 +84,7 @@ import Testing
                 default: connection.peers.send(message, to: .groups(["room"]), excluding: [connection.connectionID])
                 }
             }
-        } _: { server in
+        } body: { server in
             let (ann, bob) = (try await server.open(kind, "/raw"), try await server.open(.webSockets, "/raw"))
             for client in [ann, bob] {
                 try await client.send(ByteBuffer(string: "join"), isText: true)
@@ -106,7 +108,7 @@ import Testing
                 if message == .text("quit") { return }
             }
             bulletin.post("over")
-        } _: { server in
+        } body: { server in
             let quitter = try await server.open(kind, "/raw")
             try await quitter.send(ByteBuffer(string: "quit"), isText: true)
             #expect(try await quitter.receive() == nil)

@@ -32,7 +32,8 @@ import Testing
             for (index, client) in clients.enumerated() {
                 var heard: [HubMessage?] = []
                 repeat { heard.append(try await client.next()) } while heard.last != .call("Message", ["mark"])
-                let expected = receivers.contains(index) ? Array(repeating: HubMessage.call("Message", ["hi"]), count: times) : []
+                let hi: HubMessage? = .call("Message", ["hi"])
+                let expected = Array(repeating: hi, count: receivers.contains(index) ? times : 0)
                 #expect(heard.dropLast() == expected[...], "client \(index)", sourceLocation: sourceLocation)
             }
         }
@@ -105,7 +106,8 @@ import Testing
 
     @Test func `A group without a name is an error`() async throws {
         try await withRoom { room in
-            #expect(try await room.clients[0].invoke("ToGroup", "", "hi") == .failure("1",
+            let answer = try await room.clients[0].invoke("ToGroup", "", "hi")
+            #expect(answer == .failure("1",
                 "An unexpected error occurred invoking 'ToGroup' on the server. "
                     + "HubException: Cannot send to an empty group name."))
         }
@@ -134,7 +136,11 @@ import Testing
             try await hub.clients.group("green").send("Message", "from outside")
             #expect(try await room.clients[3].next() == .call("Message", ["from outside"]))
             let members = await hub.presence.members(of: .groups(["green"]))
-            #expect(members == [.init(connectionID: room.ids[3], userID: "bob3", transport: .longPolling)])
+            let member = try #require(members.first)
+            #expect(members.count == 1)
+            #expect(member.connectionID == room.ids[3])
+            #expect(member.userID == "bob3")
+            #expect(member.transport == .longPolling)
             #expect(await hub.presence.count(of: .users(["ann", "bob2"])) == 3)
             #expect(await hub.presence.isConnected(.connections([room.ids[0]])))
             try await hub.groups.remove(room.ids[3], from: "green")
@@ -146,10 +152,12 @@ import Testing
         try await withRoom { room in
             #expect(await room.server.hub.context.presence.disconnect(.users(["ann"]), reason: "be gone") == 2)
             for client in room.clients[0...1] {
-                #expect(try await client.next() == .close(error: "be gone"))
+                let last = try await client.next()
+                #expect(last == .close(error: "be gone"))
                 #expect(try await client.next() == nil)
             }
-            #expect(try await room.clients[2].invoke("AddTwo", 1, 2) == .result("1", 3))
+            let answer = try await room.clients[2].invoke("AddTwo", 1, 2)
+            #expect(answer == .result("1", 3))
         }
     }
 }

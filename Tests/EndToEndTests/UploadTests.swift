@@ -85,8 +85,8 @@ import Testing
             let client = try await server.client(wire)
             try await client.send(.stream("StreamEcho", id: "2", streams: ["1"]))
             for number in 0..<20 {
-                try await client.send(.item("1", .int(number)))
-                #expect(try await client.next() == .item("2", .int(number)))
+                try await client.send(.item("1", .int(Int64(number))))
+                #expect(try await client.next() == .item("2", .int(Int64(number))))
             }
             try await client.send(.end("1"))
             #expect(try await client.next() == .end("2"))
@@ -100,7 +100,7 @@ import Testing
             try await client.send(.end("none"))
             try await client.send(.call("IgnoreUpload", id: "2", streams: ["1"]))
             #expect(try await client.next() == .result("2", "done"))
-            for number in 0..<100 { try await client.send(.item("1", .int(number))) }
+            for number in 0..<100 { try await client.send(.item("1", .int(Int64(number)))) }
             try await client.send(.end("1"))
             #expect(try await client.invoke("AddTwo", 1, 2) == .result("1", 3))
         }
@@ -124,7 +124,7 @@ import Testing
             try await client.send(.call("SlowUpload", ["go"], id: "2", streams: ["1"]))
             try await server.bulletin.wait(for: "uploading")
             var bytes = ByteBuffer()
-            for number in 0..<15 { try client.codec.write(.item("1", .int(number)), into: &bytes) }
+            for number in 0..<15 { try client.codec.write(.item("1", .int(Int64(number))), into: &bytes) }
             try client.codec.write(.end("1"), into: &bytes)
             try client.codec.write(.call("Echo", ["behind"]), into: &bytes)
             try await client.transport.send(bytes, isText: wire.hubProtocol == .json)

@@ -18,9 +18,10 @@ import _SignalRWebSocket
             let (socket, client) = try await connected(server)
             var call = ByteBuffer()
             try client.codec.write(.call("Echo", ["fragments"], id: "1"), into: &call)
-            try await socket.frame(.text, try #require(call.readSlice(length: 10)), final: false)
+            let pieces = [call.readSlice(length: 10), call.readSlice(length: 10)].compactMap { $0 }
+            try await socket.frame(.text, pieces[0], final: false)
             try await socket.frame(.ping, ByteBuffer(string: "still there?"))
-            try await socket.frame(.continuation, try #require(call.readSlice(length: 10)), final: false)
+            try await socket.frame(.continuation, pieces[1], final: false)
             try await socket.frame(.continuation, call)
             #expect(try await client.next() == .result("1", "fragments"))
         }

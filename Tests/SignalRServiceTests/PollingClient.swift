@@ -54,7 +54,7 @@ extension SignalBoxService {
         return await RestAPI(self).respond(to: HubRequest(
             method: method, path: String(parts[0]), rawQuery: parts.count > 1 ? String(parts[1]) : "", headers: headers,
             body: { limit in
-                guard body.readableBytes <= limit else { throw NIOTooManyBytesError() }
+                guard body.readableBytes <= limit else { throw NIOTooManyBytesError(maxBytes: limit) }
                 return body
             }))
     }

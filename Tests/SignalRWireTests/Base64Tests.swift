@@ -30,7 +30,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["Z", "Zg", "Zg=", "Zm8", "====", "=", "Z===", "Zg==Zg==", "Z=g=", "Zm9v\n", "Zm9-", "Zm9_", "Zmé=", "=Zm8"])
+    @Test(arguments: [
+        "Z", "Zg", "Zg=", "Zm8", "====", "=", "Z===", "Zg==Zg==", "Z=g=", "Zm9v\n", "Zm9-", "Zm9_", "Zmé=", "=Zm8",
+    ])
     func refuses(_ text: String) {
         #expect(Base64.decode(text) == nil)
     }

@@ -6,7 +6,8 @@ import SignalRWire
 import Testing
 
 @Suite struct HandshakeTests {
-    static func vectors(_ part: String, _ outcomes: String..., directions: Set<String> = ["both", "parse"]) -> [Vector] {
+    static func vectors(_ part: String, _ outcomes: String..., directions: Set<String> = ["both", "parse"]) -> [Vector]
+    {
         Vector.of("handshake", directions).filter {
             $0.name.hasPrefix("handshake/\(part)") && outcomes.contains($0.outcome)
         }

@@ -25,7 +25,11 @@ import Testing
             // A result of another type than the caller's: reading keeps it, the caller finds out.
             let completion = try #require(messages.first?.completion)
             #expect(completion.id == expected.first?.completion?.id)
-            if case .result(let result) = completion.outcome { #expect(throws: Never.self) { try result.value() } } else { Issue.record("no result") }
+            if case .result(let result) = completion.outcome {
+                #expect(throws: Never.self) { try result.value() }
+            } else {
+                Issue.record("no result")
+            }
         } else if vector["binder"]?["streamItemType"] != nil {
             // Whoever decodes the item compares names without regard to case.
             #expect(try messages.map { try $0.decoded().lowercased } == expected.map { try $0.decoded().lowercased })

@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [0.5, -1e300, 5e-324])
+    @Test(arguments: [0.5, -1e300, .leastNonzeroMagnitude])
     func doubles(_ number: Double) throws {
         for payload in try Self.forms(of: .double(number)) {
             #expect(payload.double() == number)
@@ -59,7 +59,8 @@ import Testing
     @Test func null() throws {
         for payload in try Self.forms(of: nil) {
             #expect(payload.isNull)
-            #expect(payload.int64() == nil && payload.string() == nil && payload.double() == nil && payload.bool() == nil)
+            #expect(
+                payload.int64() == nil && payload.string() == nil && payload.double() == nil && payload.bool() == nil)
         }
     }
 
@@ -82,12 +83,13 @@ import Testing
 
     static let values: [HubValue] = [1, "two", [3, ["four": nil]], true]
 
-    @Test(arguments: [
-        .values(values),
-        .payloads(values.map(HubPayload.value)),
-        .json(ByteBuffer(string: "[1,\"two\" , [3,{\"four\":null}] ,true ]"), count: 4),
-        .messagePack(ByteBuffer(hex: "01a374776f920381a4666f7572c0c3"), count: 4),
-    ] as [HubArguments])
+    @Test(
+        arguments: [
+            .values(values),
+            .payloads(values.map(HubPayload.value)),
+            .json(ByteBuffer(string: "[1,\"two\" , [3,{\"four\":null}] ,true ]"), count: 4),
+            .messagePack(ByteBuffer(hex: "01a374776f920381a4666f7572c0c3"), count: 4),
+        ] as [HubArguments])
     func argumentsComeInOrder(_ arguments: HubArguments) throws {
         #expect(arguments.count == 4)
         var reader = arguments.makeReader()
@@ -99,15 +101,17 @@ import Testing
         #expect(throws: HubProtocolError.self) { try reader.next() }
     }
 
-    @Test(arguments: [
-        .values(values),
-        .payloads(values.map(HubPayload.value)),
-        .json(ByteBuffer(string: "[1,\"two\",[3,{\"four\":null}],true]"), count: 4),
-        .messagePack(ByteBuffer(hex: "01a374776f920381a4666f7572c0c3"), count: 4),
-        .payloads([
-            .json(ByteBuffer(string: "1")), .messagePack(ByteBuffer(hex: "a374776f")), .json(ByteBuffer(string: "[3,{\"four\":null}]")), .value(true),
-        ]),
-    ] as [HubArguments])
+    @Test(
+        arguments: [
+            .values(values),
+            .payloads(values.map(HubPayload.value)),
+            .json(ByteBuffer(string: "[1,\"two\",[3,{\"four\":null}],true]"), count: 4),
+            .messagePack(ByteBuffer(hex: "01a374776f920381a4666f7572c0c3"), count: 4),
+            .payloads([
+                .json(ByteBuffer(string: "1")), .messagePack(ByteBuffer(hex: "a374776f")),
+                .json(ByteBuffer(string: "[3,{\"four\":null}]")), .value(true),
+            ]),
+        ] as [HubArguments])
     func argumentsOfEveryKindAreWritten(_ arguments: HubArguments) throws {
         let message = HubMessage.invocation(.init(id: nil, target: "t", arguments: arguments))
         var json = ByteBuffer()
@@ -118,10 +122,12 @@ import Testing
         #expect(messagePack.hex == "17960180c0a1749401a374776f920381a4666f7572c0c390")
     }
 
-    @Test(arguments: [
-        .json(ByteBuffer(string: "[1]"), count: 2), .json(ByteBuffer(), count: 1), .json(ByteBuffer(string: "[1;2]"), count: 2),
-        .messagePack(ByteBuffer(hex: "01"), count: 2), .messagePack(ByteBuffer(), count: 1), .unreadable("why"),
-    ] as [HubArguments])
+    @Test(
+        arguments: [
+            .json(ByteBuffer(string: "[1]"), count: 2), .json(ByteBuffer(), count: 1),
+            .json(ByteBuffer(string: "[1;2]"), count: 2),
+            .messagePack(ByteBuffer(hex: "01"), count: 2), .messagePack(ByteBuffer(), count: 1), .unreadable("why"),
+        ] as [HubArguments])
     func brokenArguments(_ arguments: HubArguments) {
         var reader = arguments.makeReader()
         #expect(throws: HubProtocolError.self) { for _ in 0..<2 { _ = try reader.next() } }
@@ -130,8 +136,11 @@ import Testing
     /// The same protocol's bytes go on as they are, white space and wide numbers included.
     @Test func payloadsOfTheSameProtocolAreCopied() throws {
         for (codec, wire) in [
-            (JSONHubCodec() as any HubCodec, ByteBuffer(string: "{\"type\":2,\"invocationId\":\"1\",\"item\":[ 1.0, \"\\u0041\" ]}\u{1E}")),
-            (MessagePackHubCodec(), ByteBuffer(hex: "09940280a131d200000001")),
+            (
+                JSONHubCodec() as any HubCodec,
+                ByteBuffer(string: "{\"type\":2,\"invocationId\":\"1\",\"item\":[ 1.0, \"\\u0041\" ]}\u{1E}")
+            ),
+            (MessagePackHubCodec(), ByteBuffer(hex: "0a940280a131d200000001")),
         ] {
             var bytes = wire
             let message = try #require(try codec.read(from: &bytes, maximumSize: nil))
@@ -151,8 +160,10 @@ import Testing
 
     @Test func numberedMessages() {
         let numbered: [HubMessage] = [
-            .invocation(.init(id: nil, target: "t", arguments: .values([]))), .streamItem(.init(id: "1", item: .value(nil))),
-            .completion(.init(id: "1", outcome: .void)), .streamInvocation(.init(id: "1", target: "t", arguments: .values([]))),
+            .invocation(.init(id: nil, target: "t", arguments: .values([]))),
+            .streamItem(.init(id: "1", item: .value(nil))),
+            .completion(.init(id: "1", outcome: .void)),
+            .streamInvocation(.init(id: "1", target: "t", arguments: .values([]))),
             .cancelInvocation(.init(id: "1")),
         ]
         let others: [HubMessage] = [.ping, .close(.init()), .ack(1), .sequence(1), .unknown(type: 10)]

@@ -32,7 +32,8 @@ import Testing
         if vector.name == "negotiate/redirect" {
             return .redirect(url: "https://myapp.example/chat", accessToken: "abc")
         }
-        let query = URLComponents(string: vector.message["request"]?.text?.split(separator: " ").last.map(String.init) ?? "")
+        let query = URLComponents(
+            string: vector.message["request"]?.text?.split(separator: " ").last.map(String.init) ?? "")
         let requested = query?.queryItems?.first { $0.name.lowercased() == "negotiateversion" }?.value
         let minimum = vector["note"]?.text?.split(separator: " ").last.flatMap { Int($0) } ?? 0
         switch NegotiateVersion.resolve(query: requested, minimum: minimum) {

@@ -23,19 +23,20 @@ import Testing
         #expect(try Self.events(in: vector.wire, pieces: 1) == [vector.message.text ?? ""])
     }
 
-    @Test(arguments: [
-        (":\r\n", []),
-        ("\r\n\r\n", []),
-        ("data\n\n", [""]),
-        ("data:\n\n", [""]),
-        ("data: \n\n", [""]),
-        ("data:a\n\ndata:  b\n\n", ["a", " b"]),
-        ("event: x\nid: 1\nretry: 5\ndata: a\n\n", ["a"]),
-        ("dat: a\ndatab: a\n: data: a\n\n", []),
-        ("data: a\rb\r\n\r\n", ["a\rb"]),
-        ("data: a\n\ndata: b\n", ["a"]),
-        ("data: a\ndata\ndata: b\n\n", ["a\n\nb"]),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            (":\r\n", []),
+            ("\r\n\r\n", []),
+            ("data\n\n", [""]),
+            ("data:\n\n", [""]),
+            ("data: \n\n", [""]),
+            ("data:a\n\ndata:  b\n\n", ["a", " b"]),
+            ("event: x\nid: 1\nretry: 5\ndata: a\n\n", ["a"]),
+            ("dat: a\ndatab: a\n: data: a\n\n", []),
+            ("data: a\rb\r\n\r\n", ["a\rb"]),
+            ("data: a\n\ndata: b\n", ["a"]),
+            ("data: a\ndata\ndata: b\n\n", ["a\n\nb"]),
+        ] as [(String, [String])])
     func readsFields(_ stream: String, _ events: [String]) throws {
         #expect(try Self.events(in: ByteBuffer(string: stream)) == events)
         #expect(try Self.events(in: ByteBuffer(string: stream), pieces: 1) == events)

@@ -63,7 +63,9 @@ extension ByteBuffer {
     init(hex: String) {
         let digits = Array(hex)
         self.init(
-            bytes: stride(from: 0, to: digits.count - 1, by: 2).compactMap { UInt8(String(digits[$0...$0 + 1]), radix: 16) }
+            bytes: stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+                UInt8(String(digits[$0...$0 + 1]), radix: 16)
+            }
         )
     }
 

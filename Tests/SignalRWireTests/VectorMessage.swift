@@ -18,7 +18,8 @@ extension HubMessage {
         case 4: self = .streamInvocation(Invocation(id: id, vector, headers))
         case 5: self = .cancelInvocation(.init(id: id ?? "", headers: headers))
         case 6: self = .ping
-        case 7: self = .close(.init(error: vector["error"]?.text, allowReconnect: vector["allowReconnect"] == .bool(true)))
+        case 7:
+            self = .close(.init(error: vector["error"]?.text, allowReconnect: vector["allowReconnect"] == .bool(true)))
         case 8: self = .ack(Int64(vector["sequenceId"]?.number ?? 0))
         case 9: self = .sequence(Int64(vector["sequenceId"]?.number ?? 0))
         default: return nil
@@ -43,7 +44,9 @@ extension HubMessage {
             item.item = .value(try item.item.value())
             return .streamItem(item)
         case .completion(var completion):
-            if case .result(let result) = completion.outcome { completion.outcome = .result(.value(try result.value())) }
+            if case .result(let result) = completion.outcome {
+                completion.outcome = .result(.value(try result.value()))
+            }
             return .completion(completion)
         default: return self
         }
@@ -110,7 +113,8 @@ extension HubValue {
         switch vector {
         case nil: self = .null
         case .array(let items)?: self = .array(items.map(HubValue.init))
-        case .map(let members)?: self = HubValue(special: members) ?? .map(members.map { .init(key: $0.key, value: .init($0.value)) })
+        case .map(let members)?:
+            self = HubValue(special: members) ?? .map(members.map { .init(key: $0.key, value: .init($0.value)) })
         case let plain?: self = plain
         }
     }

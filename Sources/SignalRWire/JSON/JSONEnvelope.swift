@@ -166,7 +166,9 @@ extension JSONScanner {
 
     fileprivate mutating func headers() throws(HubProtocolError) -> HubHeaders {
         if try self.passesNull() { return [:] }
-        guard try self.kind() == .object else { throw HubProtocolError("Expected 'headers' to be of type StartObject.") }
+        guard try self.kind() == .object else {
+            throw HubProtocolError("Expected 'headers' to be of type StartObject.")
+        }
         var headers: HubHeaders = [:]
         try self.object { scanner, name throws(HubProtocolError) in
             let name = try name.text()

@@ -21,9 +21,9 @@ public struct JSONHubCodec: HubCodec {
     }
 
     public func write(_ message: HubMessage, into buffer: inout ByteBuffer) throws(HubProtocolError) {
+        buffer.reserveCapacity(minimumWritableBytes: HubMessage.usualSize)
         try buffer.writeOrRestore { buffer throws(HubProtocolError) in
             try message.writeJSON(into: &buffer)
-            buffer.writeInteger(RecordSeparator.byte)
         }
     }
 }
@@ -44,7 +44,8 @@ extension JSONEnvelope {
             guard let item else { throw .missing("item") }
             return .streamItem(.init(id: id, item: .json(frame.readableSlice(item)), headers: self.headers))
         case .completion:
-            return .completion(.init(id: try self.requiredID(), outcome: try self.outcome(in: frame), headers: self.headers))
+            return .completion(
+                .init(id: try self.requiredID(), outcome: try self.outcome(in: frame), headers: self.headers))
         case .cancelInvocation: return .cancelInvocation(.init(id: try self.requiredID(), headers: self.headers))
         case .ping: return .ping
         case .close: return .close(.init(error: self.error, allowReconnect: self.allowsReconnect))
@@ -99,29 +100,32 @@ extension HubProtocolError {
 extension HubMessage {
     fileprivate func writeJSON(into buffer: inout ByteBuffer) throws(HubProtocolError) {
         switch self {
-        case .invocation(let invocation): try invocation.writeJSON(type: "1", into: &buffer)
-        case .streamInvocation(let invocation): try invocation.writeJSON(type: "4", into: &buffer)
+        case .invocation(let invocation): try invocation.writeJSON(opening: "{\"type\":1", into: &buffer)
+        case .streamInvocation(let invocation): try invocation.writeJSON(opening: "{\"type\":4", into: &buffer)
         case .streamItem(let item):
-            buffer.writeOpening(type: "2", headers: item.headers, id: item.id)
+            buffer.writeOpening("{\"type\":2", headers: item.headers, id: item.id)
             buffer.writeStaticString(",\"item\":")
             try item.item.writeJSON(into: &buffer)
         case .completion(let completion):
-            buffer.writeOpening(type: "3", headers: completion.headers, id: completion.id)
+            buffer.writeOpening("{\"type\":3", headers: completion.headers, id: completion.id)
             try completion.outcome.writeJSON(into: &buffer)
-        case .cancelInvocation(let cancel): buffer.writeOpening(type: "5", headers: cancel.headers, id: cancel.id)
+        case .cancelInvocation(let cancel): buffer.writeOpening("{\"type\":5", headers: cancel.headers, id: cancel.id)
         case .ping: buffer.writeStaticString("{\"type\":6")
         case .close(let close): close.writeJSON(into: &buffer)
         case .ack(let number): buffer.writeString("{\"type\":8,\"sequenceId\":\(number)")
         case .sequence(let number): buffer.writeString("{\"type\":9,\"sequenceId\":\(number)")
         case .unknown(let type): throw .unwritable(type)
         }
-        buffer.writeStaticString("}")
+        buffer.writeStaticString("}\u{1E}")
     }
 }
 
 extension HubMessage.Invocation {
-    fileprivate func writeJSON(type: StaticString, into buffer: inout ByteBuffer) throws(HubProtocolError) {
-        buffer.writeOpening(type: type, headers: self.headers, id: self.id)
+    fileprivate func writeJSON(
+        opening: StaticString,
+        into buffer: inout ByteBuffer
+    ) throws(HubProtocolError) {
+        buffer.writeOpening(opening, headers: self.headers, id: self.id)
         buffer.writeStaticString(",\"target\":")
         JSON.write(string: self.target, into: &buffer)
         buffer.writeStaticString(",\"arguments\":")
@@ -161,9 +165,8 @@ extension HubMessage.Close {
 
 extension ByteBuffer {
     /// What most messages begin with. Peers refuse null and empty members, so those are left out.
-    fileprivate mutating func writeOpening(type: StaticString, headers: HubHeaders, id: String?) {
-        self.writeStaticString("{\"type\":")
-        self.writeStaticString(type)
+    fileprivate mutating func writeOpening(_ opening: StaticString, headers: HubHeaders, id: String?) {
+        self.writeStaticString(opening)
         if !headers.isEmpty {
             var separator: StaticString = ",\"headers\":{"
             for (name, value) in headers.sorted(by: { $0.key < $1.key }) {

@@ -18,19 +18,35 @@ extension JSON {
     public static func write(string: String, into buffer: inout ByteBuffer) {
         var string = string
         string.withUTF8 { utf8 in
-            let bytes = UnsafeRawBufferPointer(utf8)
-            buffer.reserveCapacity(minimumWritableBytes: bytes.count + 2)
-            buffer.writeInteger(UInt8(ascii: "\""))
-            var position = 0
-            while true {
-                let run = bytes.endOfPlainText(from: position, stopsAtNonASCII: false)
-                buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[position..<run]))
-                guard run < bytes.count else { break }
-                self.writeEscape(of: bytes[run], into: &buffer)
-                position = run + 1
+            let text = UnsafeRawBufferPointer(utf8)
+            if text.endOfPlainText(from: 0, stopsAtNonASCII: false) == text.count {
+                self.write(plain: text, into: &buffer)
+            } else {
+                self.write(escaping: text, into: &buffer)
             }
-            buffer.writeInteger(UInt8(ascii: "\""))
         }
+    }
+
+    /// Most strings need no escapes. Each separate write to a buffer costs as much as copying a kilobyte.
+    private static func write(plain text: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) {
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: text.count + 2) { target in
+            target[0] = UInt8(ascii: "\"")
+            UnsafeMutableRawBufferPointer(rebasing: target[1...]).copyMemory(from: text)
+            target[text.count + 1] = UInt8(ascii: "\"")
+            return text.count + 2
+        }
+    }
+
+    private static func write(escaping text: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) {
+        buffer.writeInteger(UInt8(ascii: "\""))
+        var position = 0
+        while position < text.count {
+            let run = text.endOfPlainText(from: position, stopsAtNonASCII: false)
+            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: text[position..<run]))
+            if run < text.count { self.writeEscape(of: text[run], into: &buffer) }
+            position = run + 1
+        }
+        buffer.writeInteger(UInt8(ascii: "\""))
     }
 
     private static func write(

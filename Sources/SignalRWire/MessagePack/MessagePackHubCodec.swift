@@ -24,6 +24,7 @@ public struct MessagePackHubCodec: HubCodec {
     }
 
     public func write(_ message: HubMessage, into buffer: inout ByteBuffer) throws(HubProtocolError) {
+        buffer.reserveCapacity(minimumWritableBytes: HubMessage.usualSize)
         try buffer.writeOrRestore { buffer throws(HubProtocolError) in
             try LengthPrefix.writeFrame(into: &buffer) { buffer throws(HubProtocolError) in
                 try message.writeMessagePack(into: &buffer)

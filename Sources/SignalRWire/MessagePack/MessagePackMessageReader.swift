@@ -54,7 +54,8 @@ struct MessagePackMessageReader {
             id = given
         }
         guard let target = try self.string("target"), !target.isEmpty else {
-            throw HubProtocolError("Null or empty target for \(isStreaming ? "StreamInvocation" : "Invocation") message.")
+            throw HubProtocolError(
+                "Null or empty target for \(isStreaming ? "StreamInvocation" : "Invocation") message.")
         }
         let arguments = self.arguments()
         var invocation = HubMessage.Invocation(id: id, target: target, arguments: arguments, headers: headers)

@@ -11,12 +11,12 @@ extension HubMessage {
         case .streamInvocation(let invocation): try invocation.writeMessagePack(.streamInvocation, into: &buffer)
         case .streamItem(let item):
             try buffer.writeOpening(.streamItem, count: 4, headers: item.headers)
-            try MessagePack.write(string: item.id, into: &buffer)
+            try buffer.writeName(item.id)
             try item.item.writeMessagePack(into: &buffer)
         case .completion(let completion): try completion.writeMessagePack(into: &buffer)
         case .cancelInvocation(let cancel):
             try buffer.writeOpening(.cancelInvocation, count: 3, headers: cancel.headers)
-            try MessagePack.write(string: cancel.id, into: &buffer)
+            try buffer.writeName(cancel.id)
         case .ping: try buffer.writeOpening(.ping, count: 1)
         case .close(let close):
             try buffer.writeOpening(.close, count: 3)
@@ -37,10 +37,10 @@ extension HubMessage.Invocation {
     fileprivate func writeMessagePack(_ type: HubMessageType, into buffer: inout ByteBuffer) throws(HubProtocolError) {
         try buffer.writeOpening(type, count: 6, headers: self.headers)
         try buffer.writeStringOrNil(self.id)
-        try MessagePack.write(string: self.target, into: &buffer)
+        try buffer.writeName(self.target)
         try self.arguments.writeMessagePack(into: &buffer)
         try MessagePack.writeArrayHead(count: self.streamIDs.count, into: &buffer)
-        for id in self.streamIDs { try MessagePack.write(string: id, into: &buffer) }
+        for id in self.streamIDs { try buffer.writeName(id) }
     }
 }
 
@@ -54,7 +54,7 @@ extension HubMessage.Completion {
         case .failure(let error): kind = error.isEmpty ? .void : .error
         }
         try buffer.writeOpening(.completion, count: kind == .void ? 4 : 5, headers: self.headers)
-        try MessagePack.write(string: self.id, into: &buffer)
+        try buffer.writeName(self.id)
         MessagePack.write(integer: Int64(kind.rawValue), into: &buffer)
         switch self.outcome {
         case .result(let result): try result.writeMessagePack(into: &buffer)
@@ -106,12 +106,17 @@ extension ByteBuffer {
         try MessagePack.writeMapHead(count: headers.count, into: &self)
         guard !headers.isEmpty else { return }
         for (name, value) in headers.sorted(by: { $0.key < $1.key }) {
-            guard !name.isEmpty, !value.isEmpty else {
-                throw HubProtocolError("MessagePack peers refuse a header with an empty name or value.")
-            }
-            try MessagePack.write(string: name, into: &self)
-            try MessagePack.write(string: value, into: &self)
+            try self.writeName(name)
+            try self.writeName(value)
         }
+    }
+
+    /// Peers close the connection for an empty id, target or header.
+    fileprivate mutating func writeName(_ text: String) throws(HubProtocolError) {
+        guard !text.isEmpty else {
+            throw HubProtocolError("MessagePack cannot express an empty id, target or header.")
+        }
+        try MessagePack.write(string: text, into: &self)
     }
 
     /// Peers refuse or misread empty text here.

@@ -50,7 +50,8 @@ struct MessagePackReader {
         case 0xCA: return self.integer(UInt32.self).map { .float(Float(bitPattern: $0)) }
         case 0xCB: return self.integer(UInt64.self).map { .double(Double(bitPattern: $0)) }
         case 0xCC...0xCE: return self.length(width: format - 0xCC).map { .int(Int64($0)) }
-        case 0xCF: return self.integer(UInt64.self).map { number in Int64(exactly: number).map { .int($0) } ?? .uint(number) }
+        case 0xCF:
+            return self.integer(UInt64.self).map { number in Int64(exactly: number).map { .int($0) } ?? .uint(number) }
         case 0xD0: return self.integer(Int8.self).map { .int(Int64($0)) }
         case 0xD1: return self.integer(Int16.self).map { .int(Int64($0)) }
         case 0xD2: return self.integer(Int32.self).map { .int(Int64($0)) }
@@ -102,7 +103,9 @@ struct MessagePackReader {
 extension MessagePackReader {
     /// Passes a nil if that is next.
     mutating func passesNil() -> Bool {
-        guard self.position < self.bytes.count, self.bytes[self.position] == MessagePack.Format.nil else { return false }
+        guard self.position < self.bytes.count, self.bytes[self.position] == MessagePack.Format.nil else {
+            return false
+        }
         self.position += 1
         return true
     }

@@ -4,6 +4,7 @@
 import Crypto
 import Foundation
 import NIOSSL
+import SwiftASN1
 import X509
 
 /// A self-signed certificate for 127.0.0.1 and its key, as PEM files that go with the value.

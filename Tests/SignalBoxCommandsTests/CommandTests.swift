@@ -5,12 +5,13 @@ import ArgumentParser
 import Configuration
 import Foundation
 import SignalR
+import SignalRService
 import Testing
 
-@testable import signalbox
+@testable import SignalBoxCommands
 
-private func environment(_ variables: [String: String]) -> signalbox.Environment {
-    signalbox.Environment(ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: variables)))
+private func environment(_ variables: [String: String]) -> SignalBoxCommands.Environment {
+    SignalBoxCommands.Environment(ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: variables)))
 }
 
 @Suite struct EnvironmentTests {

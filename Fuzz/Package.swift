@@ -1,0 +1,47 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+// Built and run by dev/fuzz. `swift build --sanitize=fuzzer` also instruments what the fuzzers call.
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// An executable whose `main` is libFuzzer's.
+func fuzzer(_ name: String, _ subject: Target.Dependency) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: [subject],
+        swiftSettings: settings + [.unsafeFlags(["-parse-as-library", "-sanitize=fuzzer"])],
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]
+    )
+}
+
+let package = Package(
+    name: "fuzz",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(name: "signalbox", path: ".."),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    ],
+    targets: [
+        // What must hold for any bytes. The tests of SignalRWire check the same.
+        .target(
+            name: "WireProperties",
+            dependencies: [
+                .product(name: "SignalRWire", package: "signalbox"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "WireProperties",
+            swiftSettings: settings
+        ),
+        fuzzer("FuzzJSON", "WireProperties"),
+        fuzzer("FuzzMessagePack", "WireProperties"),
+        fuzzer("FuzzHandshake", "WireProperties"),
+        fuzzer("FuzzServerSentEvents", "WireProperties"),
+        fuzzer("FuzzNegotiation", "WireProperties"),
+        fuzzer("FuzzWebSocket", .product(name: "_SignalRWebSocket", package: "signalbox")),
+    ]
+)

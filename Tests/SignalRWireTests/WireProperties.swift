@@ -1,0 +1,1 @@
+../../Fuzz/WireProperties/WireProperties.swift
