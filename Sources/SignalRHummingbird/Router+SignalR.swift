@@ -12,6 +12,7 @@ extension RouterMethods {
     /// Serves a hub at `path`: negotiate, WebSockets, Server-Sent Events and long polling, behind this router's middleware.
     ///
     /// The app must be started with `server: .signalR(router)`; on any other server clients are offered long polling only.
+    /// Paths are compared as the router does: ASP.NET Core ignores case, which here takes `Router(options: .caseInsensitive)`.
     /// - Returns: the hub at work; its ``HubServer/context`` sends from outside of the hub. Add it to the app's services to let
     ///   `onDisconnected` finish at shutdown.
     /// - Throws: ``HubDefinitionError`` when two methods of the hub have the same name.

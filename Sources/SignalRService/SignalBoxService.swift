@@ -77,7 +77,7 @@ public final class SignalBoxService: Sendable {
         connections.authenticator = ClientIdentity(keys: options.keys, hub: name.description, isOpen: isOpen)
         connections.requiresAuthentication = !isOpen
         connections.userID = { user, request in
-            isOpen && user == nil ? request.query("userId").flatMap { $0.isEmpty ? nil : $0 } : user?.id
+            user?.id ?? (isOpen ? request.query("userId").flatMap { $0.isEmpty ? nil : $0 } : nil)
         }
         connections.cors = CrossOrigin(options.allowedOrigins)
         // Identities carry an expiration only when their app asked for it.

@@ -100,7 +100,8 @@ extension ByteBuffer {
 extension NegotiateResponse {
     /// Reads the body of a server's answer. Unknown members are ignored, null counts as absent.
     ///
-    /// - Throws: `HubProtocolError` when it is not JSON, lacks what a client needs, or comes from classic ASP.NET SignalR.
+    /// - Throws: `HubProtocolError` when it is not JSON, lacks what a client needs, or comes from classic ASP.NET
+    ///   SignalR.
     public init(reading body: ByteBuffer) throws(HubProtocolError) {
         let body = try JSON.value(from: body)
         guard case .map = body else { throw HubProtocolError("The negotiate response is not a JSON object.") }

@@ -38,7 +38,7 @@ struct Server {
     }
 
     func run() async throws {
-        let router = Router()
+        let router = Router(options: .caseInsensitive)
         router.serve(service)
         WebFile.addRoutes(to: router, playground: options.playground)
         let playground = options.playground ? try Playground(router, options: playgroundOptions, group: group) : nil

@@ -9,13 +9,22 @@ import Testing
     @Test(arguments: ["chat", "C", "a_b`1,c.[d]", "h" + String(repeating: "x", count: 127)])
     func namesThatAre(_ name: String) { #expect(HubName(name)?.description == name.lowercased()) }
 
-    @Test(arguments: ["", "1chat", "_chat", "a b", "a/b", "a%20b", "h" + String(repeating: "x", count: 128)])
+    @Test(arguments: ["", "1chat", "_chat", "a b", "a/b", "a%20b", "ä", "hü", "h" + String(repeating: "x", count: 128)])
     func namesThatAreNot(_ name: String) { #expect(HubName(name) == nil) }
 
     @Test func applicationsComeFirst() {
         #expect(HubName("Chat", application: "App")?.description == "app_chat")
         #expect(HubName("Chat", application: "")?.description == "chat")
         #expect(HubName("Chat", application: "a/b") == nil)
+    }
+
+    @Test func clientsNameBothInOne() {
+        let long = String(repeating: "x", count: 128)
+        #expect(HubName(effective: "App_Chat")?.description == "app_chat")
+        #expect(HubName(effective: long + "_" + long) == HubName(long, application: long))
+        #expect(HubName(effective: long + "x") == nil)
+        #expect(HubName(effective: long + "_" + long + "x") == nil)
+        #expect(HubName(effective: "a_" + long + "é") == nil)
     }
 }
 

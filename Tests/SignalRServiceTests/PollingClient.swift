@@ -95,4 +95,14 @@ struct PollingClient {
 
     func poll() async -> HubResponse { await service.client(.get, query, token: token) }
     func text() async -> String { String(buffer: await poll().body) }
+
+    /// What the client is told at the end. A poll that comes while the connection is closing may be told nothing yet.
+    func lastWords() async -> String {
+        for _ in 0..<1000 {
+            let text = await text()
+            guard text.isEmpty else { return text }
+            await Task.yield()
+        }
+        return ""
+    }
 }

@@ -100,7 +100,7 @@ import Testing
     @Test func drainingTellsClientsToComeBack() async throws {
         let service = try makeService()
         let client = try await PollingClient(service)
-        async let last = client.text()
+        async let last = client.lastWords()
         #expect(await service.drain(timeout: .seconds(5)) == 0)
         #expect(await last == #"{"type":7,"allowReconnect":true}"# + "\u{1e}")
     }

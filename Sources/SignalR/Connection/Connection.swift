@@ -159,7 +159,9 @@ extension Connection {
             shard.add(self)
             session?.opened()
             process()
-        case .opening, .open: flush()
+        case .opening, .open:
+            flush()
+            resumeWritersIfDrained()
         case .closing, .closed: transport.close(.transportEnded)
         }
     }
@@ -331,7 +333,12 @@ extension Connection {
         }
         self.pending = nil
         transport.write(pending.bytes())
-        if !writeWaiters.isEmpty, transport.canWrite { resumeWriters() }
+        resumeWritersIfDrained()
+    }
+
+    /// Between polls there is no transport, and what was queued has left with the last one.
+    private func resumeWritersIfDrained() {
+        if !writeWaiters.isEmpty, pending == nil, transport?.canWrite != false { resumeWriters() }
     }
 
     private func resumeWriters() {

@@ -42,7 +42,7 @@ public struct HubResponse: Sendable {
 }
 
 extension HTTPField.Name {
-    // Header names that HTTPTypes does not define. `init(parsed:)` fails for names that are no token only, which these are not.
-    static let pragma = Self(parsed: "Pragma") ?? .cacheControl
-    static let xAccelBuffering = Self(parsed: "X-Accel-Buffering") ?? .cacheControl
+    // Header names that HTTPTypes does not define. The initializer fails for names that are no token only, which these are.
+    static let pragma = Self("Pragma") ?? .cacheControl
+    static let xAccelBuffering = Self("X-Accel-Buffering") ?? .cacheControl
 }

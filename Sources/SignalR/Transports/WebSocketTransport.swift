@@ -18,6 +18,9 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
         case sent
         /// The client's Close frame came; ours follows with the same code.
         case received(WebSocketCloseCode?)
+        /// The client broke the protocol: our Close frame is out, and input is dropped until the client hangs up or the time is over.
+        /// Closing at once would reset the connection, and the client might never see the code.
+        case failed
         case done
     }
 
@@ -69,7 +72,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
         guard let context else { return }
         switch closing {
         case .open, .received: context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        case .sent, .done: break
+        case .sent, .failed, .done: break
         }
     }
 
@@ -88,13 +91,15 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
             finish(context)
         case .open: sendClose(reason.webSocketCode, context)
         case .received(let code): answerClose(code, context)
-        case .sent, .done: break
+        case .sent, .failed, .done: break
         }
     }
 
     private func sendClose(_ code: WebSocketCloseCode, _ context: ChannelHandlerContext) {
-        closing = .sent
+        let isFailure = code != .normal
+        closing = isFailure ? .failed : .sent
         context.writeAndFlush(wrapOutboundOut(WebSocketFrame.close(code: code, reason: "")), promise: nil)
+        if isFailure { context.close(mode: .output, promise: nil) }
         resumeReading()
         let channel = context.channel
         let timeout = context.eventLoop.scheduleTask(in: TimeAmount(limits.webSocketCloseTimeout)) {
@@ -132,6 +137,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .failed = closing { return }
         var bytes = unwrapInboundIn(data)
         if var held = partial {
             held.writeImmutableBuffer(bytes)
@@ -172,7 +178,8 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     /// Runs `work` where the connection lives.
     private func withConnection(_ work: @escaping () -> Void) {
         if isLocal { return work() }
-        nonisolated(unsafe) let work = work  // captures the connection and a relay, which are used on that event loop only
+        // What it captures, the connection and a relay, is used on that event loop only.
+        nonisolated(unsafe) let work = work
         connection.eventLoop.execute { work() }
     }
 
@@ -184,12 +191,15 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
             // The connection was over, or is on its way to be.
             if case .received = closing { answerClose(code, context) }
         case .sent: finish(context)
-        case .received, .done: break
+        case .received, .failed, .done: break
         }
     }
 
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
-        guard case .open = closing else { return finish(context) }
+        guard case .open = closing else {
+            closing = .failed
+            return
+        }
         let code = (error as? WebSocketError)?.code ?? .internalError
         let reason = CloseReason.webSocket(code, "\(error)")
         withConnection { [connection] in connection.close(reason) }
@@ -219,7 +229,10 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     }
 
     private func lost(_ detail: String) {
-        guard case .open = closing else { return }
+        guard case .open = closing else {
+            closing = .done
+            return
+        }
         closing = .done
         guard let transport else { return }
         withConnection { [connection] in connection.lost(transport, .transportFailed(detail)) }

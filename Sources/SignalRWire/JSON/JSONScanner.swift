@@ -135,7 +135,7 @@ extension JSONScanner {
     @discardableResult
     mutating func number() throws(HubProtocolError) -> JSONNumber {
         let start = self.position
-        if self.passes(UInt8(ascii: "-")) {}
+        _ = self.passes(UInt8(ascii: "-"))
         if !self.passes(UInt8(ascii: "0")) { try self.digits() }
         var isInteger = true
         if self.passes(UInt8(ascii: ".")) {

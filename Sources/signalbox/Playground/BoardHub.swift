@@ -13,49 +13,55 @@ struct Stroke: Codable, Sendable {
     var done: Bool
 }
 
-/// What the whiteboard calls on its clients.
-@HubClient
-protocol BoardClient {
-    func draw(_ stroke: Stroke) async throws
-    func cursor(_ connectionID: String, _ x: Double, _ y: Double, _ name: String, _ color: String) async throws
-    func clear() async throws
-    func left(_ connectionID: String) async throws
-    func online(_ count: Int) async throws
-}
-
 /// What clients call on the whiteboard.
-@Hub
-struct BoardHub {
+struct BoardHub: Hub {
+    static let methods: [HubMethodDefinition<BoardHub>] = [
+        HubMethodDefinition("draw", parameters: 1) { arguments in
+            let stroke = try arguments.next(Stroke.self)
+            return { hub, context in
+                try await hub.draw(stroke, context)
+                return .void
+            }
+        },
+        HubMethodDefinition("cursor", parameters: 4) { arguments in
+            let (x, y) = (try arguments.next(Double.self), try arguments.next(Double.self))
+            let (name, color) = (try arguments.next(String.self), try arguments.next(String.self))
+            return { _, context in
+                try await context.clients.others.send("cursor", context.connectionID, x, y, name, color)
+                return .void
+            }
+        },
+        HubMethodDefinition("clear") { _ in
+            { hub, context in
+                try await hub.clear(context)
+                return .void
+            }
+        },
+        HubMethodDefinition("history") { _ in { hub, _ in try .value(await hub.board.finished) } },
+    ]
+
     private let board = Board()
     private let visitors = Visitors()
 
     func onConnected(_ context: HubCallerContext) async throws {
-        try await context.clients(BoardClientProxy.self).all.online(visitors.came())
+        try await context.clients.all.send("online", visitors.came())
     }
 
     func onDisconnected(_ context: HubCallerContext, reason: (any Error)?) async throws {
-        let everybody = context.clients(BoardClientProxy.self).all
         await board.forget(context.connectionID)
-        try await everybody.left(context.connectionID)
-        try await everybody.online(visitors.left())
+        try await context.clients.all.send("left", context.connectionID)
+        try await context.clients.all.send("online", visitors.left())
     }
 
-    func draw(stroke: Stroke, _ context: HubCallerContext) async throws {
+    func draw(_ stroke: Stroke, _ context: HubCallerContext) async throws {
         await board.add(stroke, from: context.connectionID)
-        try await context.clients(BoardClientProxy.self).others.draw(stroke)
-    }
-
-    func cursor(x: Double, y: Double, name: String, color: String, _ context: HubCallerContext) async throws {
-        try await context.clients(BoardClientProxy.self).others.cursor(context.connectionID, x, y, name, color)
+        try await context.clients.others.send("draw", stroke)
     }
 
     func clear(_ context: HubCallerContext) async throws {
         await board.clear()
-        try await context.clients(BoardClientProxy.self).all.clear()
+        try await context.clients.all.send("clear")
     }
-
-    /// The finished lines, oldest first.
-    func history() async -> [Stroke] { await board.finished }
 }
 
 /// What was drawn. Everything is bounded, since everybody may draw.

@@ -4,42 +4,70 @@
 import SignalR
 import SignalRWire
 
-/// What the chat calls on its clients.
-@HubClient
-protocol ChatClient {
-    func receive(_ user: String, _ message: String) async throws
-    func receiveRoom(_ room: String, _ user: String, _ message: String) async throws
-    func online(_ count: Int) async throws
-    func answer() async throws -> HubValue
-}
-
 /// What clients call on the chat.
-@Hub
-struct ChatHub {
+///
+/// The method table is written by hand, so that building the service does not need swift-syntax; `@Hub` would generate it from the
+/// functions below (see Examples/Chat).
+struct ChatHub: Hub {
+    static let methods: [HubMethodDefinition<ChatHub>] = [
+        HubMethodDefinition("send", parameters: 2) { arguments in
+            let (user, message) = (try arguments.next(String.self), try arguments.next(String.self))
+            return { hub, context in
+                try await hub.send(user: user, message: message, context)
+                return .void
+            }
+        },
+        HubMethodDefinition("join", parameters: 1) { arguments in
+            let room = try arguments.next(String.self)
+            return { _, context in
+                try await context.groups.add(context.connectionID, to: room)
+                return .void
+            }
+        },
+        HubMethodDefinition("leave", parameters: 1) { arguments in
+            let room = try arguments.next(String.self)
+            return { _, context in
+                try await context.groups.remove(context.connectionID, from: room)
+                return .void
+            }
+        },
+        HubMethodDefinition("sendToRoom", parameters: 3) { arguments in
+            let room = try arguments.next(String.self)
+            let (user, message) = (try arguments.next(String.self), try arguments.next(String.self))
+            return { hub, context in
+                try await hub.sendToRoom(room: room, user: user, message: message, context)
+                return .void
+            }
+        },
+        HubMethodDefinition("countdown", parameters: 1, kind: .stream) { arguments in
+            let start = try arguments.next(Int.self)
+            return { hub, _ in .stream(try hub.countdown(from: start)) }
+        },
+        HubMethodDefinition("sum", streams: 1) { arguments in
+            let numbers = try arguments.nextStream(of: Int.self)
+            return { hub, _ in try .value(try await hub.sum(numbers: numbers)) }
+        },
+        HubMethodDefinition("ask") { _ in
+            { hub, context in try .value(try await hub.ask(context)) }
+        },
+    ]
+
     private let visitors = Visitors()
 
     func onConnected(_ context: HubCallerContext) async throws {
-        try await context.clients(ChatClientProxy.self).all.online(visitors.came())
+        try await context.clients.all.send("online", visitors.came())
     }
 
     func onDisconnected(_ context: HubCallerContext, reason: (any Error)?) async throws {
-        try await context.clients(ChatClientProxy.self).all.online(visitors.left())
+        try await context.clients.all.send("online", visitors.left())
     }
 
     func send(user: String, message: String, _ context: HubCallerContext) async throws {
-        try await context.clients(ChatClientProxy.self).all.receive(user, message)
-    }
-
-    func join(room: String, _ context: HubCallerContext) async throws {
-        try await context.groups.add(context.connectionID, to: room)
-    }
-
-    func leave(room: String, _ context: HubCallerContext) async throws {
-        try await context.groups.remove(context.connectionID, from: room)
+        try await context.clients.all.send("receive", user, message)
     }
 
     func sendToRoom(room: String, user: String, message: String, _ context: HubCallerContext) async throws {
-        try await context.clients(ChatClientProxy.self).group(room).receiveRoom(room, user, message)
+        try await context.clients.group(room).send("receiveRoom", room, user, message)
     }
 
     /// Streams n, n - 1, … 1, as fast as the client takes them.
@@ -64,6 +92,6 @@ struct ChatHub {
 
     /// Asks the caller back.
     func ask(_ context: HubCallerContext) async throws -> HubValue {
-        try await context.clients(ChatClientProxy.self).caller.answer()
+        try await context.clients.caller.invoke("answer")
     }
 }
