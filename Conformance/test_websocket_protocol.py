@@ -54,7 +54,8 @@ def test_a_message_may_come_in_fragments(hub, socket, opcode):
 
 
 def test_control_frames_may_come_between_fragments(hub, socket):
-    for index in range(len(CALL)):
+    # The last byte ends the record, and its answer is not to be taken for an announcement.
+    for index in range(len(CALL) - 1):
         socket.send(CONTINUATION if index else TEXT, CALL[index:index + 1], final=False)
         socket.send(PING, bytes([index % 256]))
         socket.send(PONG, b"unasked")
@@ -62,7 +63,7 @@ def test_control_frames_may_come_between_fragments(hub, socket):
         while received.opcode == TEXT:  # an announcement of the playground
             received = socket.receive()
         assert (received.opcode, received.payload) == (PONG, bytes([index % 256]))
-    socket.send(CONTINUATION)
+    socket.send(CONTINUATION, CALL[-1:])
     assert hub.receive() == ANSWER
 
 

@@ -18,12 +18,23 @@ public final class HubServer: Sendable {
     private let onConnected: @Sendable (HubCallerContext) async throws -> Void
     private let onDisconnected: @Sendable (HubCallerContext, (any Error)?) async throws -> Void
     private let traces: Bool
+    /// What the caller of a method that does not exist is told.
+    let unknownMethod: @Sendable (_ target: String) -> String
 
     /// - Throws: ``HubDefinitionError`` when two methods have the same name.
-    public init<H: Hub>(
+    public convenience init<H: Hub>(
         _ hub: H, options: HubOptions = HubOptions(), eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "SignalR")
     ) throws(HubDefinitionError) {
+        try self.init(
+            hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger, unknownMethod: ErrorText.unknownMethod)
+    }
+
+    package init<H: Hub>(
+        _ hub: H, options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger,
+        unknownMethod: @escaping @Sendable (_ target: String) -> String
+    ) throws(HubDefinitionError) {
+        self.unknownMethod = unknownMethod
         var methods: [String: HubMethod] = [:]
         for definition in H.methods {
             let method = HubMethod(definition, of: hub)

@@ -170,9 +170,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
         case .cancelInvocation(let cancel): calls[cancel.id]?.cancel()
         case .ping: pingsSeen = true
         case .close: connection.close(.clientClosed)
-        case .ack(let number):
-            connection.replay?.acknowledge(number)
-            connection.flush()
+        case .ack(let number): connection.acknowledge(number)
         case .sequence(let number):
             guard connection.replay?.restart(at: number) != false else {
                 throw HubProtocolError("Sequence ID greater than amount of messages we've received.")
@@ -207,7 +205,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
 
     private func receive(_ invocation: HubMessage.Invocation, asStream: Bool) {
         guard let method = server.method(named: invocation.target) else {
-            return fail(invocation, ErrorText.unknownMethod(invocation.target))
+            return fail(invocation, server.unknownMethod(invocation.target))
         }
         if let problem = mismatch(invocation, method, asStream: asStream) { return fail(invocation, problem) }
         if method.isStreaming || !invocation.streamIDs.isEmpty {
@@ -286,7 +284,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
         do {
             try await source.forEach { [connection] item in
                 try Task.checkCancellation()
-                await connection.sendAndWait(Outgoing(.streamItem(.init(id: id, item: item))))
+                await connection.sendAndWait(.streamItem(.init(id: id, item: item)))
             }
             return .void
         } catch is CancellationError where Task.isCancelled {

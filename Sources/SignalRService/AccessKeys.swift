@@ -43,7 +43,9 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
     ///
     /// Which key signed is found by trying: `kid` of a local key differs from process to process (service reference, "Tokens").
     /// - Throws: ``AuthenticationError`` with the reason, which is for the log only.
-    func claims(of token: String, for audience: Audience, now: Double = Self.now) throws(AuthenticationError) -> HubValue {
+    func claims(
+        of token: String, for audience: Audience, now: Double = Self.now
+    ) throws(AuthenticationError) -> HubValue {
         let token = try AccessToken(token)
         guard keys.contains(where: token.isSigned(with:)) else {
             throw AuthenticationError("no access key verifies the signature")
@@ -67,7 +69,8 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
 
     /// A token in the form that the SDKs write: own claims, then `nbf`, `exp`, `iat` and `aud`; HS256.
     /// - Parameter audience: the URL that the token is for, without a port.
-    func token(_ claims: [HubValue.Member] = [], audience: String, lifetime: Duration, now: Double = Self.now) -> String {
+    func token(_ claims: [HubValue.Member] = [], audience: String, lifetime: Duration, now: Double = Self.now) -> String
+    {
         let start = Int64(now)
         let standard: [HubValue.Member] = [
             .init(key: "nbf", value: .int(start)), .init(key: "exp", value: .int(start &+ lifetime.components.seconds)),

@@ -37,7 +37,8 @@ struct AccessToken {
     }
 
     private static func object(_ part: Substring.UTF8View) -> HubValue? {
-        guard let bytes = Base64URL.decode(part), case .map(let members)? = try? JSON.value(from: ByteBuffer(bytes: bytes))
+        guard let bytes = Base64URL.decode(part),
+            case .map(let members)? = try? JSON.value(from: ByteBuffer(bytes: bytes))
         else { return nil }
         return .map(members)
     }
@@ -55,7 +56,8 @@ struct AccessToken {
             .init(key: "alg", value: .string(Algorithm.hs256.rawValue)), .init(key: "typ", value: .string("JWT")),
         ])
         let signed = [header, claims].map { Base64URL.encode(Array($0.json.readableBytesView)) }.joined(separator: ".")
-        return signed + "." + Base64URL.encode(Array(HMAC<SHA256>.authenticationCode(for: Array(signed.utf8), using: key)))
+        return signed + "."
+            + Base64URL.encode(Array(HMAC<SHA256>.authenticationCode(for: Array(signed.utf8), using: key)))
     }
 }
 
@@ -75,7 +77,9 @@ extension HubValue {
     var text: String? { if case .string(let text) = self, !text.isEmpty { text } else { nil } }
 
     /// A claim that is one string or several.
-    var texts: [String] { if case .array(let values) = self { values.compactMap(\.text) } else { text.map { [$0] } ?? [] } }
+    var texts: [String] {
+        if case .array(let values) = self { values.compactMap(\.text) } else { text.map { [$0] } ?? [] }
+    }
 
     /// A NumericDate (RFC 7519 §2), also as the text that some .NET code writes.
     var seconds: Double? {

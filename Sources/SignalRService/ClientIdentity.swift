@@ -15,7 +15,7 @@ struct ClientIdentity: HubAuthenticator {
         guard let token = request.bearerToken else { return nil }
         do {
             return HubUser(serviceClaims: try keys.claims(of: token, for: .client(hub: hub)))
-        } catch where isOpen {
+        } catch  where isOpen {
             return nil
         }
     }
@@ -37,12 +37,16 @@ extension HubUser {
     /// The user id is `asrs.s.uid` (empty means anonymous), else the first usual claim. The time of `asrs.s.aeo` ends the connection
     /// if `asrs.s.coae` asks for that; the token's own expiration matters at the door only (service reference, "Claims").
     init(serviceClaims claims: HubValue) {
-        let id = if let uid = claims["asrs.s.uid"] { uid.text } else { Self.idClaims.lazy.compactMap { claims[$0]?.text }.first }
-        let endsWithSession = switch claims["asrs.s.coae"] {
-        case .bool(let flag): flag
-        case .string(let text): text.lowercased() == "true"
-        default: false
-        }
+        let id =
+            if let uid = claims["asrs.s.uid"] { uid.text } else {
+                Self.idClaims.lazy.compactMap { claims[$0]?.text }.first
+            }
+        let endsWithSession =
+            switch claims["asrs.s.coae"] {
+            case .bool(let flag): flag
+            case .string(let text): text.lowercased() == "true"
+            default: false
+            }
         var byName: [String: HubValue] = [:]
         if case .map(let members) = claims { for member in members { byName[member.key] = member.value } }
         self.init(id: id, claims: byName, expiration: endsWithSession ? claims["asrs.s.aeo"]?.seconds : nil)

@@ -25,21 +25,25 @@ public struct ConnectionString: Sendable, Equatable, CustomStringConvertible {
     /// - Throws: ``ConnectionStringError`` that names what is wrong.
     public init(_ text: String) throws(ConnectionStringError) {
         let properties = try Self.properties(text)
-        guard let endpoint = properties["endpoint"], properties["accesskey"] != nil || properties["authtype"] != nil else {
+        guard let endpoint = properties["endpoint"], properties["accesskey"] != nil || properties["authtype"] != nil
+        else {
             throw ConnectionStringError("A connection string needs Endpoint and AccessKey.")
         }
         let base = try Self.url(endpoint, "Endpoint")
         self.accessKey = properties["accesskey"]
         self.version = try Self.version(properties["version"])
-        self.endpoint = try properties["port"].map { port throws(ConnectionStringError) in
-            try Self.replacingPort(of: base, by: port)
-        } ?? base
-        self.clientEndpoint = try properties["clientendpoint"].map { url throws(ConnectionStringError) in
-            try Self.url(url, "ClientEndpoint")
-        } ?? self.endpoint
-        self.serverEndpoint = try properties["serverendpoint"].map { url throws(ConnectionStringError) in
-            try Self.url(url, "ServerEndpoint")
-        } ?? self.endpoint
+        self.endpoint =
+            try properties["port"].map { port throws(ConnectionStringError) in
+                try Self.replacingPort(of: base, by: port)
+            } ?? base
+        self.clientEndpoint =
+            try properties["clientendpoint"].map { url throws(ConnectionStringError) in
+                try Self.url(url, "ClientEndpoint")
+            } ?? self.endpoint
+        self.serverEndpoint =
+            try properties["serverendpoint"].map { url throws(ConnectionStringError) in
+                try Self.url(url, "ServerEndpoint")
+            } ?? self.endpoint
     }
 
     /// The whole string, key included: it is what people paste into their app's settings.
@@ -51,7 +55,9 @@ public struct ConnectionString: Sendable, Equatable, CustomStringConvertible {
         var properties: [String: String] = [:]
         for property in text.split(separator: ";") where !property.allSatisfy(\.isWhitespace) {
             let parts = property.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2 else { throw ConnectionStringError("A connection string consists of Key=Value; pairs.") }
+            guard parts.count == 2 else {
+                throw ConnectionStringError("A connection string consists of Key=Value; pairs.")
+            }
             let key = parts[0].filter { !$0.isWhitespace }.lowercased()
             guard properties.updateValue(String(parts[1]), forKey: key) == nil else {
                 throw ConnectionStringError("The connection string has \(parts[0]) twice.")
@@ -62,7 +68,8 @@ public struct ConnectionString: Sendable, Equatable, CustomStringConvertible {
 
     private static func url(_ text: String, _ name: String) throws(ConnectionStringError) -> String {
         let lower = text.lowercased()
-        let host = lower.hasPrefix("http://") ? lower.dropFirst(7) : lower.hasPrefix("https://") ? lower.dropFirst(8) : ""
+        let host =
+            lower.hasPrefix("http://") ? lower.dropFirst(7) : lower.hasPrefix("https://") ? lower.dropFirst(8) : ""
         guard let first = host.first, first != "/", first != ":", !host.contains(where: \.isWhitespace) else {
             throw ConnectionStringError("\(name) must be a URL that starts with http:// or https://.")
         }
@@ -80,7 +87,8 @@ public struct ConnectionString: Sendable, Equatable, CustomStringConvertible {
     private static func version(_ text: String?) throws(ConnectionStringError) -> String? {
         guard let text else { return nil }
         let number = text.prefix { $0 != "-" }
-        guard number.hasPrefix("1."), number.count > 2, number.dropFirst(2).allSatisfy({ ("0"..."9").contains($0) }) else {
+        guard number.hasPrefix("1."), number.count > 2, number.dropFirst(2).allSatisfy({ ("0"..."9").contains($0) })
+        else {
             throw ConnectionStringError("Version \(text) is not supported; 1.0 is.")
         }
         return text

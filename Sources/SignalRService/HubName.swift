@@ -22,10 +22,11 @@ struct HubName: Hashable, Sendable, CustomStringConvertible {
 
     /// The name that a client connects to, which holds the application already. Too long for one name, it must be two.
     init?(effective name: String) {
+        guard name.utf8.count <= 2 * Self.limit + 1 else { return nil }
         let isTwo = name.indices.contains { index in
             name[index] == "_" && Self.isValid(name[..<index]) && Self.isValid(name[name.index(after: index)...])
         }
-        guard name.utf8.count <= 2 * Self.limit + 1, Self.isValid(name[...]) || isTwo else { return nil }
+        guard isTwo || Self.isValid(name[...]) else { return nil }
         self.description = name.lowercased()
     }
 

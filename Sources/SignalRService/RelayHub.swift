@@ -25,7 +25,10 @@ final class ServiceHub: Sendable {
 
     init(options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger) throws(HubDefinitionError) {
         self.server = try HubServer(
-            RelayHub(userGroups: userGroups), options: options, eventLoopGroup: eventLoopGroup, logger: logger)
+            RelayHub(userGroups: userGroups), options: options, eventLoopGroup: eventLoopGroup, logger: logger
+        ) { target in
+            "Failed to invoke '\(target)' because no app server is connected to this hub."
+        }
         self.endpoint = HubEndpoint(server)
     }
 

@@ -13,9 +13,13 @@ extension RouterMethods {
         let methods: [HTTPRequest.Method] = [.get, .post, .delete, .options, .put, .patch, .head]
         for method in methods {
             on("/client", method: method) { request, _ in await service.respond(to: request, isNegotiate: false) }
-            on("/client/negotiate", method: method) { request, _ in await service.respond(to: request, isNegotiate: true) }
+            on("/client/negotiate", method: method) { request, _ in
+                await service.respond(to: request, isNegotiate: true)
+            }
             // The router decodes segments; the API splits the path first, since ids may hold an escaped slash.
-            on("/api/**", method: method) { request, _ in Response(await rest.respond(to: HubRequest(request, from: nil))) }
+            on("/api/**", method: method) { request, _ in
+                Response(await rest.respond(to: HubRequest(request, from: nil)))
+            }
         }
     }
 }

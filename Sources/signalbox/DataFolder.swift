@@ -45,7 +45,9 @@ struct DataFolder {
     private func write(_ key: String) throws -> Bool {
         let descriptor = open(keyFile, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         if descriptor < 0, errno == EEXIST { return false }
-        guard descriptor >= 0 else { throw Failure(.cannotCreate, "cannot write \(keyFile): \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else {
+            throw Failure(.cannotCreate, "cannot write \(keyFile): \(String(cString: strerror(errno)))")
+        }
         let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         do {
             try file.write(contentsOf: Data((key + "\n").utf8))

@@ -27,7 +27,8 @@ enum Setting: ExpressibleByStringLiteral {
     func arguments(for text: String) throws -> [String] {
         switch self {
         case .value: return ["--\(name)", text]
-        case .list: return text.split(separator: ",").flatMap { ["--\(name)", $0.trimmingPrefix { $0 == " " }.description] }
+        case .list:
+            return text.split(separator: ",").flatMap { ["--\(name)", $0.trimmingPrefix { $0 == " " }.description] }
         case .flag:
             switch text.lowercased() {
             case "true", "1", "yes", "on": return ["--\(name)"]

@@ -15,7 +15,8 @@ struct Interval: ExpressibleByArgument, CustomStringConvertible {
     init?(argument: String) {
         let digits = argument.prefix { ("0"..."9").contains($0) }
         let suffix = argument[digits.endIndex...]
-        guard let number = Int64(digits), let unit = Self.units.first(where: { $0.suffix == (suffix.isEmpty ? "s" : suffix) })
+        guard let number = Int64(digits),
+            let unit = Self.units.first(where: { $0.suffix == (suffix.isEmpty ? "s" : suffix) })
         else { return nil }
         let (milliseconds, isTooLong) = number.multipliedReportingOverflow(by: unit.milliseconds)
         guard !isTooLong, milliseconds > 0 else { return nil }
@@ -39,7 +40,9 @@ struct ByteCount: ExpressibleByArgument, CustomStringConvertible {
     init?(argument: String) {
         let digits = argument.prefix { ("0"..."9").contains($0) }
         let factors = ["": 1, "k": 1 << 10, "m": 1 << 20]
-        guard let number = Int(digits), let factor = factors[argument[digits.endIndex...].lowercased()] else { return nil }
+        guard let number = Int(digits), let factor = factors[argument[digits.endIndex...].lowercased()] else {
+            return nil
+        }
         let (bytes, isTooMany) = number.multipliedReportingOverflow(by: factor)
         guard !isTooMany else { return nil }
         self.bytes = bytes

@@ -43,7 +43,10 @@ struct Serve: AsyncParsableCommand, Configurable {
     @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
     var playground = false
 
-    @Option(help: ArgumentHelp("What to log on standard error: trace, debug, info, notice, warning, error or critical. [SIGNALBOX_LOG_LEVEL]", valueName: "level"))
+    @Option(
+        help: ArgumentHelp(
+            "What to log on standard error: trace, debug, info, notice, warning, error or critical. [SIGNALBOX_LOG_LEVEL]",
+            valueName: "level"))
     var logLevel = Logger.Level.notice
 
     func run() async throws {
@@ -67,7 +70,8 @@ extension Serve {
         var port = 8888
 
         @Option(
-            help: ArgumentHelp("Serve https with this certificate chain (PEM). [SIGNALBOX_TLS_CERTIFICATE]", valueName: "file"),
+            help: ArgumentHelp(
+                "Serve https with this certificate chain (PEM). [SIGNALBOX_TLS_CERTIFICATE]", valueName: "file"),
             completion: .file(extensions: ["pem", "crt"]))
         var tlsCertificate: String?
 
@@ -81,7 +85,9 @@ extension Serve {
 
         func validate() throws {
             guard (0...65_535).contains(port) else { throw ValidationError("--port must be a number from 0 to 65535.") }
-            guard (1...1024).contains(threads) else { throw ValidationError("--threads must be a number from 1 to 1024.") }
+            guard (1...1024).contains(threads) else {
+                throw ValidationError("--threads must be a number from 1 to 1024.")
+            }
             guard (tlsCertificate == nil) == (tlsKey == nil) else {
                 throw ValidationError("--tls-certificate and --tls-key go together.")
             }
@@ -89,9 +95,10 @@ extension Serve {
     }
 
     struct Access: ParsableArguments {
-        @Option(help: ArgumentHelp(
-            "The secret that signs tokens, 32 characters or more. Without it, one is made and kept in the data folder. [SIGNALBOX_ACCESS_KEY]",
-            valueName: "key"))
+        @Option(
+            help: ArgumentHelp(
+                "The secret that signs tokens, 32 characters or more. Without it, one is made and kept in the data folder. [SIGNALBOX_ACCESS_KEY]",
+                valueName: "key"))
         var accessKey: String?
 
         @Option(
@@ -99,12 +106,15 @@ extension Serve {
             completion: .directory)
         var dataFolder = DataFolder.standard
 
-        @Option(help: ArgumentHelp(
-            "Who answers the calls of clients: app servers (default), webhooks (serverless), either (classic). [SIGNALBOX_MODE]",
-            valueName: "mode"))
+        @Option(
+            help: ArgumentHelp(
+                "Who answers the calls of clients: app servers (default), webhooks (serverless), either (classic). [SIGNALBOX_MODE]",
+                valueName: "mode"))
         var mode = ServiceMode.default
 
-        @Flag(help: "Let everybody in, for play. A client may choose its user by the query key userId. [SIGNALBOX_NO_AUTH]")
+        @Flag(
+            help:
+                "Let everybody in, for play. A client may choose its user by the query key userId. [SIGNALBOX_NO_AUTH]")
         var noAuth = false
 
         @Option(
@@ -115,7 +125,8 @@ extension Serve {
 
         func validate() throws {
             guard let accessKey, !noAuth, !AccessKeys.isLongEnough(accessKey) else { return }
-            throw ValidationError("""
+            throw ValidationError(
+                """
                 The access key has \(accessKey.count) characters, and \(AccessKeys.minimumLength) are needed. \
                 Leave --access-key out to have a good one made, or let everybody in with --no-auth for play.
                 """)
@@ -131,7 +142,9 @@ extension Serve {
     struct Connections: ParsableArguments {
         private static let standard = HubOptions()
 
-        @Option(help: ArgumentHelp("How long a client's handshake may take. [SIGNALBOX_HANDSHAKE_TIMEOUT]", valueName: "time"))
+        @Option(
+            help: ArgumentHelp(
+                "How long a client's handshake may take. [SIGNALBOX_HANDSHAKE_TIMEOUT]", valueName: "time"))
         var handshakeTimeout = Interval.seconds(15)
 
         @Option(help: ArgumentHelp("How often clients are pinged. [SIGNALBOX_KEEP_ALIVE_INTERVAL]", valueName: "time"))
@@ -140,11 +153,16 @@ extension Serve {
         @Option(help: ArgumentHelp("How long a client may be silent. [SIGNALBOX_CLIENT_TIMEOUT]", valueName: "time"))
         var clientTimeout = Interval.seconds(30)
 
-        @Option(help: ArgumentHelp("Bytes of one message from a client; 0 for no limit. [SIGNALBOX_MAXIMUM_MESSAGE_SIZE]", valueName: "size"))
+        @Option(
+            help: ArgumentHelp(
+                "Bytes of one message from a client; 0 for no limit. [SIGNALBOX_MAXIMUM_MESSAGE_SIZE]",
+                valueName: "size"))
         var maximumMessageSize = ByteCount(standard.maximumReceiveMessageSize ?? 0)
 
-        @Option(help: ArgumentHelp(
-            "Bytes that may wait for a slow client before it is disconnected. [SIGNALBOX_MAXIMUM_QUEUE]", valueName: "size"))
+        @Option(
+            help: ArgumentHelp(
+                "Bytes that may wait for a slow client before it is disconnected. [SIGNALBOX_MAXIMUM_QUEUE]",
+                valueName: "size"))
         var maximumQueue = ByteCount(standard.maximumOutboundQueue)
 
         @Flag(help: "Compress WebSocket messages for clients that offer it. [SIGNALBOX_WEBSOCKET_COMPRESSION]")

@@ -44,7 +44,8 @@ struct Server {
         let playground = options.playground ? try Playground(router, options: playgroundOptions, group: group) : nil
         let app = Application(
             router: router, server: try server(router),
-            configuration: .init(address: .hostname(options.listening.host, port: options.listening.port), backlog: 1024),
+            configuration: .init(
+                address: .hostname(options.listening.host, port: options.listening.port), backlog: 1024),
             onServerRunning: { announce($0) }, eventLoopGroupProvider: .shared(group), logger: logger)
         let draining = Draining {
             await playground?.drain(timeout: Self.drainTime)
@@ -80,7 +81,8 @@ struct Server {
         }
         do {
             let key = try NIOSSLPrivateKey(file: key, format: .pem)
-            return .makeServerConfiguration(certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+            return .makeServerConfiguration(
+                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
         } catch {
             throw Failure(.configuration, "cannot read a private key from \(key)")
         }
@@ -89,9 +91,11 @@ struct Server {
     // MARK: Life
 
     private func run(_ services: ServiceGroup) async throws {
+        // Trapped before anybody is told that the server is ready, since the next thing they do may be to end it.
+        let trapped = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let signals = Task {
             var isEnding = false
-            for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+            for await signal in trapped {
                 if isEnding { exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
                 isEnding = true
                 logger.notice("Ending", metadata: ["signal": "\(signal)"])
@@ -127,9 +131,11 @@ struct Server {
     /// Written at once, since scripts wait for it.
     private func announce(_ channel: any Channel) {
         let scheme = options.listening.tlsCertificate == nil ? "http" : "https"
-        let url = "\(scheme)://\(Self.reachable(options.listening.host)):\(channel.localAddress?.port ?? options.listening.port)"
+        let url =
+            "\(scheme)://\(Self.reachable(options.listening.host)):\(channel.localAddress?.port ?? options.listening.port)"
         let connectionString = ConnectionString(endpoint: url, accessKey: key).connectionString
-        var text = "SignalBox listens on \(url)\(options.access.noAuth ? ", open to everybody" : ""): \(connectionString)\n"
+        var text =
+            "SignalBox listens on \(url)\(options.access.noAuth ? ", open to everybody" : ""): \(connectionString)\n"
         if options.playground { text += "Playground: \(url)/\n" }
         FileHandle.standardOutput.write(Data(text.utf8))
     }

@@ -8,18 +8,21 @@ import SignalRService
 struct ServiceAccess: ParsableArguments {
     static let settings: [Setting] = ["connection-string", "endpoint", "access-key", "data-folder"]
 
-    @Option(help: ArgumentHelp(
-        "The service's connection string, as serve prints it. [SIGNALBOX_CONNECTION_STRING]", valueName: "string"))
+    @Option(
+        help: ArgumentHelp(
+            "The service's connection string, as serve prints it. [SIGNALBOX_CONNECTION_STRING]", valueName: "string"))
     var connectionString: String?
 
-    @Option(help: ArgumentHelp(
-        "The service's URL. (default: that of the connection string, or http://127.0.0.1:8888) [SIGNALBOX_ENDPOINT]",
-        valueName: "url"))
+    @Option(
+        help: ArgumentHelp(
+            "The service's URL. (default: that of the connection string, or http://127.0.0.1:8888) [SIGNALBOX_ENDPOINT]",
+            valueName: "url"))
     var endpoint: String?
 
-    @Option(help: ArgumentHelp(
-        "The service's access key. (default: that of the connection string, or the one that serve made) [SIGNALBOX_ACCESS_KEY]",
-        valueName: "key"))
+    @Option(
+        help: ArgumentHelp(
+            "The service's access key. (default: that of the connection string, or the one that serve made) [SIGNALBOX_ACCESS_KEY]",
+            valueName: "key"))
     var accessKey: String?
 
     @Option(
@@ -42,11 +45,10 @@ struct ServiceAccess: ParsableArguments {
         guard let key = try accessKey ?? given?.accessKey ?? DataFolder(path: dataFolder).accessKey() else {
             throw Failure(.configuration, "no access key; give --connection-string or --access-key, or run serve once")
         }
-        guard endpoint != nil || given == nil, let url = endpoint ?? Optional("http://127.0.0.1:8888") else {
-            var result = given ?? ConnectionString(endpoint: "http://127.0.0.1:8888", accessKey: key)
-            result.accessKey = key
-            return result
-        }
-        return try ConnectionString("Endpoint=\(url);AccessKey=\(key)")
+        var service =
+            try endpoint.map { try ConnectionString("Endpoint=\($0);AccessKey=-") }
+            ?? given ?? ConnectionString(endpoint: "http://127.0.0.1:8888", accessKey: key)
+        service.accessKey = key
+        return service
     }
 }

@@ -23,7 +23,8 @@ struct TokenOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The application that the hub belongs to. [SIGNALBOX_APPLICATION]", valueName: "name"))
     var application: String?
 
-    @Option(help: ArgumentHelp("How long the token is valid: 90s, 15m, 1h, 7d … [SIGNALBOX_LIFETIME]", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("How long the token is valid: 90s, 15m, 1h, 7d … [SIGNALBOX_LIFETIME]", valueName: "time"))
     var lifetime = Interval.hours(1)
 
     @Flag(help: "Print the URL that the token is for, too, as JSON: {\"url\":…,\"accessToken\":…} [SIGNALBOX_JSON]")
@@ -33,7 +34,8 @@ struct TokenOptions: ParsableArguments {
         guard json else { return token }
         var text = ByteBuffer()
         try JSON.write(
-            .map([.init(key: "url", value: .string(url)), .init(key: "accessToken", value: .string(token))]), into: &text)
+            .map([.init(key: "url", value: .string(url)), .init(key: "accessToken", value: .string(token))]),
+            into: &text)
         return String(buffer: text)
     }
 }
@@ -72,8 +74,11 @@ struct ClientToken: AsyncParsableCommand, Configurable {
             let service = try access.resolved()
             let hub = (token.application.map { "\($0)_" } ?? "") + token.hub
             let signed = AccessKeys(service.accessKey ?? "").clientToken(
-                hub: hub, user: user, roles: role, claims: claims, endpoint: service.endpoint, lifetime: token.lifetime.duration)
-            print(try token.printed(signed, url: "\(service.clientEndpoint)/client/?hub=\(hub.lowercased().percentEncoded)"))
+                hub: hub, user: user, roles: role, claims: claims, endpoint: service.endpoint,
+                lifetime: token.lifetime.duration)
+            print(
+                try token.printed(
+                    signed, url: "\(service.clientEndpoint)/client/?hub=\(hub.lowercased().percentEncoded)"))
         }
     }
 

@@ -64,7 +64,7 @@ import Testing
         [0x06, 0xDD, 0xFF, 0xFF, 0xFF, 0xFF, 0x01],
         [0x07, 0x95, 0x01, 0xDF, 0xFF, 0xFF, 0xFF, 0xFF],
         // Deep nesting as a header map's value, where only strings may be.
-        [0x7F, 0x96, 0x01, 0x81, 0xA1, 0x61] + [UInt8](repeating: 0x91, count: 121),
+        [0x7F, 0x96, 0x01, 0x81, 0xA1, 0x61] + [UInt8](repeating: 0x91, count: 122),
     ]
 
     @Test(arguments: [TransportKind.webSockets, .longPolling])
@@ -78,6 +78,25 @@ import Testing
                 #expect(try await client.next() == nil)
             }
             #expect(try await bystander.invoke("AddTwo", 1, 2) == .result("1", 3))
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `A result that cannot be written closes the connection`(isStateful: Bool) async throws {
+        try await withServer { $0.allowStatefulReconnects = true } _: { server in
+            for call in [HubMessage.call("NotANumber", id: "1"), .stream("NotNumbers", id: "1")] {
+                let client = isStateful ? try await StatefulClient(server).now : try await server.client()
+                try await client.send(call)
+                #expect(try await client.next() == Self.closed)
+                #expect(try await client.next() == nil)
+            }
+            try await server.bulletin.wait(for: "disconnected write_failed", count: 2)
+            // MessagePack has a way to write it.
+            let client = try await server.client(Wire(transport: .webSockets, hubProtocol: .messagepack))
+            guard case .completion(let end)? = try await client.invoke("NotANumber"), case .result = end.outcome else {
+                Issue.record("no result")
+                return
+            }
         }
     }
 

@@ -106,6 +106,23 @@ import Testing
         }
     }
 
+    @Test func `Thousands of requests in one segment are answered, whatever the stack`() async throws {
+        try await withApp { server in
+            let socket = try await server.connect()
+            let one = ByteBuffer(string: "GET /plain HTTP/1.1\r\n\r\n")
+            let count = 20_000
+            async let sent: Void = socket.write(ByteBuffer(repeating: one, count: count))
+            for _ in 0..<count {
+                let reply = try await socket.reply()
+                guard reply.text == "plain" else {
+                    Issue.record("\(reply)")
+                    return
+                }
+            }
+            try await sent
+        }
+    }
+
     @Test func `A client may ask before it sends a body`() async throws {
         try await withApp { server in
             let socket = try await server.connect()
@@ -166,8 +183,8 @@ import Testing
 
     @Test func `An idle connection is closed`() async throws {
         try await withApp {
-            $0.http.requestTimeout = .seconds(1)
-            $0.http.idleTimeout = .seconds(1)
+            $0.http.requestTimeout = .seconds(3)
+            $0.http.idleTimeout = .seconds(3)
         } _: { server in
             let socket = try await server.connect()
             #expect(try await socket.request("GET", "/plain").text == "plain")
@@ -184,5 +201,12 @@ import Testing
             socket.close()
             #expect(try await client.invoke("AddTwo", 1, 2) == .result("1", 3))
         }
+    }
+}
+
+extension ByteBuffer {
+    fileprivate init(repeating piece: ByteBuffer, count: Int) {
+        self.init()
+        for _ in 0..<count { writeImmutableBuffer(piece) }
     }
 }

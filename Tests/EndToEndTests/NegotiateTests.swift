@@ -82,15 +82,27 @@ import Testing
         }
     }
 
-    @Test func `Connections that nobody opens are bounded, and go away`() async throws {
+    @Test func `Connections that nobody opens are bounded`() async throws {
+        try await withServer { $0.maximumPendingConnections = 3 } _: { server in
+            for _ in 0..<3 {
+                let answer = try await server.negotiate()
+                #expect(answer.error == nil)
+            }
+            let answer = try await server.negotiate()
+            #expect(answer.error == "The server has too many connections that were negotiated and not opened.")
+            #expect(answer.connectionId == nil)
+        }
+    }
+
+    @Test func `Connections that nobody opens go away`() async throws {
         try await withServer {
-            $0.maximumPendingConnections = 3
+            $0.maximumPendingConnections = 1
             $0.disconnectTimeout = .seconds(1)
         } _: { server in
-            for _ in 0..<3 { #expect(try await server.negotiate().error == nil) }
-            #expect(try await server.negotiate().error != nil)
-            // The sweep of every second makes room again.
+            let token = try await server.negotiate().token
             try await until { try await server.negotiate().error == nil }
+            let reply = try await server.request("GET", "/hub?id=\(token)")
+            #expect(reply.status == 404)
         }
     }
 }

@@ -15,7 +15,11 @@ import _SignalRWebSocket
 
     @Test func `The stalled one is closed, everybody else gets everything`() async throws {
         // Small kernel buffers, so that stalling shows after kilobytes.
-        var app = TestApp { $0.maximumOutboundQueue = Self.queue }
+        var app = TestApp {
+            $0.maximumOutboundQueue = Self.queue
+            // Nobody but the broadcasts speaks.
+            $0.keepAliveInterval = .seconds(1000)
+        }
         app.sendBuffer = 16_384
         try await app.run { server in
             let crowd = try await crowd(of: Self.crowd, on: server)
@@ -32,7 +36,7 @@ import _SignalRWebSocket
                 for socket in crowd {
                     let got = try await socket.next { $0.readSlice(length: expected.readableBytes) }
                     guard got == expected else {
-                        Issue.record("wrong bytes in round \(round)")
+                        Issue.record("round \(round): \(got.map { String(buffer: $0) } ?? "closed")")
                         return
                     }
                 }

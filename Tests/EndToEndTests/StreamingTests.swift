@@ -34,7 +34,7 @@ import Testing
 
     @Test(arguments: Wire.all)
     func `Losing the client cancels its streams`(wire: Wire) async throws {
-        try await withServer { $0.disconnectTimeout = .seconds(1) } _: { server in
+        try await withServer { $0.disconnectTimeout = .seconds(5) } _: { server in
             let client = try await server.client(wire)
             try await client.send(.stream("InfiniteStream", id: "1"))
             try await server.bulletin.wait(for: "streaming")

@@ -37,7 +37,8 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
     }
 
     @Test func argumentsAreNotOptions() throws {
-        let arguments = try environment(["SIGNALBOX_HUB": "h"]).adding(to: ["send", "t", "--", "--hub"], of: SignalBox.self)
+        let arguments = try environment(["SIGNALBOX_HUB": "h"]).adding(
+            to: ["send", "t", "--", "--hub"], of: SignalBox.self)
         #expect(arguments == ["send", "--hub", "h", "t", "--", "--hub"])
     }
 
@@ -91,7 +92,8 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
 
     @Test func optionsReachTheConnections() throws {
         let serve = try Serve.parse([
-            "--handshake-timeout", "500ms", "--keep-alive-interval", "2", "--client-timeout", "1m", "--maximum-message-size", "0",
+            "--handshake-timeout", "500ms", "--keep-alive-interval", "2", "--client-timeout", "1m",
+            "--maximum-message-size", "0",
             "--maximum-queue", "2m", "--websocket-compression", "--stateful-reconnect", "--detailed-errors",
         ])
         let options = serve.connections.hubOptions
@@ -114,7 +116,9 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
 }
 
 @Suite struct QuantityTests {
-    @Test(arguments: [("15", 15_000), ("15s", 15_000), ("250ms", 250), ("2m", 120_000), ("1h", 3_600_000), ("1d", 86_400_000)])
+    @Test(arguments: [
+        ("15", 15_000), ("15s", 15_000), ("250ms", 250), ("2m", 120_000), ("1h", 3_600_000), ("1d", 86_400_000),
+    ])
     func intervals(text: String, milliseconds: Int) {
         #expect(Interval(argument: text)?.duration == .milliseconds(milliseconds))
     }
@@ -122,7 +126,9 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
     @Test(arguments: ["", "0", "-1", "s", "1y", "1.5s", "99999999999999999999", "9223372036854775807d"])
     func noIntervals(_ text: String) { #expect(Interval(argument: text) == nil) }
 
-    @Test(arguments: [("0", 0, "0"), ("100", 100, "100"), ("32k", 32_768, "32k"), ("1M", 1 << 20, "1m"), ("1024", 1024, "1k")])
+    @Test(arguments: [
+        ("0", 0, "0"), ("100", 100, "100"), ("32k", 32_768, "32k"), ("1M", 1 << 20, "1m"), ("1024", 1024, "1k"),
+    ])
     func byteCounts(text: String, bytes: Int, description: String) {
         #expect(ByteCount(argument: text)?.bytes == bytes)
         #expect(ByteCount(argument: text)?.description == description)

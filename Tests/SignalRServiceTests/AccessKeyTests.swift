@@ -65,8 +65,11 @@ private let then = 1_700_000_100.0
         let keys = AccessKeys(secret)
         let token = keys.clientToken(hub: "chat", user: "bob", endpoint: "http://h")
         let parts = token.split(separator: ".")
-        let forged = Base64URL.encode(Array(#"{"asrs.s.uid":"eve","exp":99999999999,"aud":"http://h/client/?hub=chat"}"#.utf8))
-        #expect(throws: AuthenticationError.self) { try keys.claims(of: "\(parts[0]).\(forged).\(parts[2])", for: client) }
+        let forged = Base64URL.encode(
+            Array(#"{"asrs.s.uid":"eve","exp":99999999999,"aud":"http://h/client/?hub=chat"}"#.utf8))
+        #expect(throws: AuthenticationError.self) {
+            try keys.claims(of: "\(parts[0]).\(forged).\(parts[2])", for: client)
+        }
     }
 
     @Test func clientTokensSayWhoTheClientIs() throws {
@@ -104,11 +107,13 @@ private let then = 1_700_000_100.0
 }
 
 @Suite struct UserTests {
-    @Test(arguments: [
-        ([("asrs.s.uid", "a"), ("nameid", "b")], "a"), ([("asrs.s.uid", ""), ("nameid", "b")], nil),
-        ([("sub", "c"), ("nameid", "b")], "b"), ([("sub", "c")], "c"),
-        ([("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "d"), ("sub", "c")], "d"), ([], nil),
-    ] as [([(String, String)], String?)])
+    @Test(
+        arguments: [
+            ([("asrs.s.uid", "a"), ("nameid", "b")], "a"), ([("asrs.s.uid", ""), ("nameid", "b")], nil),
+            ([("sub", "c"), ("nameid", "b")], "b"), ([("sub", "c")], "c"),
+            ([("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "d"), ("sub", "c")], "d"),
+            ([], nil),
+        ] as [([(String, String)], String?)])
     func userID(claims: [(String, String)], id: String?) {
         let user = HubUser(serviceClaims: .map(claims.map { .init(key: $0.0, value: .string($0.1)) }))
         #expect(user.id == id)
@@ -129,7 +134,8 @@ private let then = 1_700_000_100.0
     func clientAudiencesThatMatch(_ audience: String) { #expect(Audience.client(hub: "Chat").matches(audience)) }
 
     @Test(arguments: [
-        "http://h/client/?hub=chat2", "http://h/client/", "http://h/client/?hub=chat&hub=chat", "http://h/server/?hub=chat",
+        "http://h/client/?hub=chat2", "http://h/client/", "http://h/client/?hub=chat&hub=chat",
+        "http://h/server/?hub=chat",
         "http://h/?hub=chat", "http://h", "chat", "", "http://h/client/negotiate?hub=chat", "://", "http:///client",
     ])
     func clientAudiencesThatDoNot(_ audience: String) { #expect(!Audience.client(hub: "chat").matches(audience)) }

@@ -50,7 +50,9 @@ import Testing
     }
 
     @Test func repeatedPropertiesAreRefused() {
-        #expect(throws: ConnectionStringError.self) { try ConnectionString("Endpoint=http://h;AccessKey=a;accesskey=b") }
+        #expect(throws: ConnectionStringError.self) {
+            try ConnectionString("Endpoint=http://h;AccessKey=a;accesskey=b")
+        }
     }
 
     @Test func whatIsPrintedCanBeRead() throws {

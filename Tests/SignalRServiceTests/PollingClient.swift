@@ -22,7 +22,8 @@ func makeService(_ change: (inout SignalBoxService.Options) -> Void = { _ in }) 
 extension SignalBoxService {
     /// A request of the client endpoint.
     func client(
-        _ method: HTTPRequest.Method, _ query: String, token: String? = nil, isNegotiate: Bool = false, body: ByteBuffer = .init(),
+        _ method: HTTPRequest.Method, _ query: String, token: String? = nil, isNegotiate: Bool = false,
+        body: ByteBuffer = .init(),
         headers: HTTPFields = [:]
     ) async -> HubResponse {
         var headers = headers
@@ -50,13 +51,16 @@ extension SignalBoxService {
         let parts = pathAndQuery.split(separator: "?", maxSplits: 1)
         var headers: HTTPFields = [:]
         headers[.contentType] = type
-        headers[.authorization] = "Bearer \(token ?? options.keys.restToken(path: String(parts[0]), endpoint: "http://localhost:8888"))"
-        return await RestAPI(self).respond(to: HubRequest(
-            method: method, path: String(parts[0]), rawQuery: parts.count > 1 ? String(parts[1]) : "", headers: headers,
-            body: { limit in
-                guard body.readableBytes <= limit else { throw NIOTooManyBytesError(maxBytes: limit) }
-                return body
-            }))
+        headers[.authorization] =
+            "Bearer \(token ?? options.keys.restToken(path: String(parts[0]), endpoint: "http://localhost:8888"))"
+        return await RestAPI(self).respond(
+            to: HubRequest(
+                method: method, path: String(parts[0]), rawQuery: parts.count > 1 ? String(parts[1]) : "",
+                headers: headers,
+                body: { limit in
+                    guard body.readableBytes <= limit else { throw NIOTooManyBytesError(maxBytes: limit) }
+                    return body
+                }))
     }
 }
 
@@ -69,14 +73,16 @@ struct PollingClient {
 
     /// Negotiates and shakes hands.
     init(
-        _ service: SignalBoxService, hub: String = "chat", user: String? = nil, hubProtocol: String = "json", query: String = ""
+        _ service: SignalBoxService, hub: String = "chat", user: String? = nil, hubProtocol: String = "json",
+        query: String = ""
     ) async throws {
         let token = service.options.keys.clientToken(hub: hub, user: user, endpoint: "http://localhost")
         let query = "hub=\(hub)" + query
         let negotiated = await service.client(.post, query + "&negotiateVersion=1", token: token, isNegotiate: true)
         #expect(negotiated.status == .ok)
         let answer = try JSON.value(from: negotiated.body)
-        guard case .string(let id)? = answer["connectionId"], case .string(let secret)? = answer["connectionToken"] else {
+        guard case .string(let id)? = answer["connectionId"], case .string(let secret)? = answer["connectionToken"]
+        else {
             throw HubError("negotiate answered \(String(buffer: negotiated.body))")
         }
         self.service = service

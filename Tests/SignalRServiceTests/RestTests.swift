@@ -53,7 +53,9 @@ private func call(_ target: String, _ arguments: String = "[]") -> String {
         _ = await service.rest(.post, "/api/hubs/chat/:send", #"{"target":"t","arguments":[ 1 ,"a"]}"#)
         var bytes = await client.poll().body
         let message = try MessagePackHubCodec().read(from: &bytes, maximumSize: nil)
-        guard case .invocation(let invocation) = message else { return #expect(Bool(false), "\(String(describing: message))") }
+        guard case .invocation(let invocation) = message else {
+            return #expect(Bool(false), "\(String(describing: message))")
+        }
         var reader = invocation.arguments.makeReader()
         #expect(invocation.target == "t")
         #expect(try [reader.next().value(), reader.next().value()] == [1, "a"])
@@ -80,7 +82,8 @@ private func call(_ target: String, _ arguments: String = "[]") -> String {
     @Test func clientsWhoseProtocolIsMissingGetNothing() async throws {
         let service = try makeService()
         let client = try await PollingClient(service)
-        let onlyMessagePack = ByteBuffer(bytes: bytes("81ab6d6573736167657061636bc41110960180c0a674617267657492a1610190"))
+        let onlyMessagePack = ByteBuffer(
+            bytes: bytes("81ab6d6573736167657061636bc41110960180c0a674617267657492a1610190"))
         _ = await service.rest(.post, "/api/hubs/chat/:send", onlyMessagePack, type: "application/octet-stream")
         _ = await service.rest(.post, "/api/hubs/chat/:send", #"{"target":"next"}"#)
         #expect(await client.text() == call("next"))
@@ -88,7 +91,8 @@ private func call(_ target: String, _ arguments: String = "[]") -> String {
 
     @Test(arguments: [
         ("", "application/json"), ("{", "application/json"), ("[]", "application/json"), ("{}", "application/json"),
-        (#"{"target":1}"#, "application/json"), (#"{"target":""}"#, nil), (#"{"target":"t","arguments":{}}"#, "application/json"),
+        (#"{"target":1}"#, "application/json"), (#"{"target":""}"#, nil),
+        (#"{"target":"t","arguments":{}}"#, "application/json"),
         (#"{"target":"t"} x"#, "application/json"), ("x", "application/octet-stream"), ("target=t", "text/plain"),
     ])
     func badMessagesAre400(body: String, type: String?) async throws {
@@ -149,7 +153,9 @@ private func call(_ target: String, _ arguments: String = "[]") -> String {
         let bob = try await PollingClient(service, user: "bob")
         #expect(await service.rest(.put, "/api/hubs/chat/users/bob/groups/g?ttl=0").status == .ok)
         #expect(await service.rest(.put, "/api/hubs/chat/users/bob/groups/h?ttl=60").status == .ok)
-        for group in ["g", "h"] { _ = await service.rest(.post, "/api/hubs/chat/groups/\(group)", #"{"target":"\#(group)"}"#) }
+        for group in ["g", "h"] {
+            _ = await service.rest(.post, "/api/hubs/chat/groups/\(group)", #"{"target":"\#(group)"}"#)
+        }
         #expect(await bob.text() == call("g") + call("h"))
         #expect(await service.rest(.get, "/api/hubs/chat/users/bob/groups/g").status == .notFound)
         #expect(await service.rest(.delete, "/api/hubs/chat/users/bob/groups").status == .noContent)
@@ -204,7 +210,9 @@ private func call(_ target: String, _ arguments: String = "[]") -> String {
         let service = try makeService()
         let (ann, bob) = (try await PollingClient(service, user: "ann"), try await PollingClient(service, user: "bob"))
         let carol = try await PollingClient(service, user: "carol")
-        #expect(await service.rest(.post, "/api/hubs/chat/users/ann/:closeConnections?reason=too%20loud").status == .noContent)
+        #expect(
+            await service.rest(.post, "/api/hubs/chat/users/ann/:closeConnections?reason=too%20loud").status
+                == .noContent)
         #expect(await ann.lastWords().contains(#""type":7,"error":"too loud""#))
         #expect(await service.rest(.delete, "/api/hubs/chat/connections/\(bob.id)").status == .ok)
         #expect(await bob.lastWords().contains(#""type":7"#))
@@ -227,12 +235,16 @@ private func call(_ target: String, _ arguments: String = "[]") -> String {
     @Test func tokensAreForOnePath() async throws {
         let service = try makeService()
         let token = service.options.keys.restToken(path: "/api/hubs/chat/users/bob/:send", endpoint: "http://localhost")
-        let sends = ["/api/hubs/chat/users/bob/:send": 202, "/api/hubs/chat/:send": 401, "/api/hubs/chat/users/ann/:send": 401]
+        let sends = [
+            "/api/hubs/chat/users/bob/:send": 202, "/api/hubs/chat/:send": 401, "/api/hubs/chat/users/ann/:send": 401,
+        ]
         for (path, status) in sends {
             #expect(await service.rest(.post, path, #"{"target":"t"}"#, token: token).status.code == status)
         }
         let client = service.options.keys.clientToken(hub: "chat", endpoint: "http://localhost")
-        #expect(await service.rest(.post, "/api/hubs/chat/:send", #"{"target":"t"}"#, token: client).status == .unauthorized)
+        #expect(
+            await service.rest(.post, "/api/hubs/chat/:send", #"{"target":"t"}"#, token: client).status == .unauthorized
+        )
     }
 
     @Test func healthIsForEverybody() async throws {

@@ -11,11 +11,14 @@ import Testing
 @testable import SignalRService
 
 @Suite struct RouterTests {
-    private func respond(_ service: SignalBoxService, _ method: HTTPRequest.Method, _ path: String, token: String) async throws -> Response {
+    private func respond(
+        _ service: SignalBoxService, _ method: HTTPRequest.Method, _ path: String, token: String
+    ) async throws -> Response {
         let router = Router()
         router.serve(service)
         let head = HTTPRequest(
-            method: method, scheme: "http", authority: "localhost", path: path, headerFields: [.authorization: "Bearer \(token)"])
+            method: method, scheme: "http", authority: "localhost", path: path,
+            headerFields: [.authorization: "Bearer \(token)"])
         let context = BasicRequestContext(
             source: ApplicationRequestContextSource(channel: EmbeddedChannel(), logger: Logger(label: "test")))
         return try await router.buildResponder().respond(

@@ -58,7 +58,8 @@ import Testing
 
     @Test func originsCanBeListed() async throws {
         let service = try makeService { $0.allowedOrigins = ["https://app.example"] }
-        let response = await service.client(.options, "hub=chat", isNegotiate: true, headers: [.origin: "https://evil.example"])
+        let response = await service.client(
+            .options, "hub=chat", isNegotiate: true, headers: [.origin: "https://evil.example"])
         #expect(response.status == .forbidden)
     }
 

@@ -57,7 +57,8 @@ struct Vectors: Decodable {
     let restBodies: [RestBody]
 
     static let all: Vectors = {
-        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Vectors/service-vectors.json")
+        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../Vectors/service-vectors.json")
         do {
             return try JSONDecoder().decode(Vectors.self, from: Data(contentsOf: file))
         } catch {

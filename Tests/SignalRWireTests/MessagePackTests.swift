@@ -121,6 +121,14 @@ import Testing
         #expect(buffer.text == "before")
     }
 
+    /// Three headers in five bytes: the count alone shows that they cannot be there.
+    @Test func aMapHasTwoBytesForEachMember() {
+        var bytes = ByteBuffer(hex: "08920183a161a162c0")
+        #expect(throws: HubProtocolError("Reading map length for 'headers' failed.")) {
+            try MessagePackHubCodec().read(from: &bytes, maximumSize: nil)
+        }
+    }
+
     // MARK: Depth
 
     @Test(arguments: ["91", "81a0"])

@@ -159,9 +159,7 @@ extension Connection {
             shard.add(self)
             session?.opened()
             process()
-        case .opening, .open:
-            flush()
-            resumeWritersIfDrained()
+        case .opening, .open: flush()
         case .closing, .closed: transport.close(.transportEnded)
         }
     }
@@ -278,18 +276,32 @@ extension Connection {
 
     /// Sends to this client alone: what is encoded is not kept for others.
     package func send(_ message: HubMessage) {
-        if replay != nil { return send(Outgoing(message)) }
         guard isLive else { return }
         guard let bytes = format.packaging.encode(message, with: registry.codecs[Int(format.codec)]) else {
             return close(.writeFailed("The message cannot be written."))
         }
-        enqueue(Batch(bytes))
+        // A stateful client may need it again, on a transport with another packaging.
+        if replay != nil { send(Outgoing(message)) } else { enqueue(Batch(bytes)) }
     }
 
     package func send(_ outgoing: Outgoing) {
         guard isLive, let batch = outgoing.batch(for: format, codecs: registry.codecs) else { return }
-        if outgoing.isNumbered, replay != nil { replay?.append(outgoing, batch.byteCount) }
-        enqueue(batch)
+        guard outgoing.isNumbered, replay != nil else { return enqueue(batch) }
+        replay?.append(outgoing, batch.byteCount)
+        release()
+    }
+
+    /// A stateful client has everything up to this number.
+    package func acknowledge(_ number: Int64) {
+        replay?.acknowledge(number)
+        release()
+        flush()
+    }
+
+    /// Queues what a stateful client may have before it acknowledges more.
+    private func release() {
+        while let batch = replay?.release()?.batch(for: format, codecs: registry.codecs) { enqueue(batch) }
+        checkQueue()
     }
 
     /// Queues bytes that are wrapped already; they leave at the end of the event loop's tick, together with all others.
@@ -319,26 +331,30 @@ extension Connection {
             isDirty = true
             shard.needsFlush(self)
         }
-        guard let pending, pending.byteCount > limits.maximumOutboundQueue else { return }
-        closeSoon(.slowConsumerBytes)
+        checkQueue()
+    }
+
+    private func checkQueue() {
+        if queuedBytes > limits.maximumOutboundQueue { closeSoon(.slowConsumerBytes) }
     }
 
     /// Writes what is pending, if the transport takes it.
     func flush() {
         isDirty = false
-        guard let pending, let transport else { return }
-        guard transport.canWrite, replay?.isFull != true else {
-            if blockedSince == 0, !transport.canWrite { blockedSince = now }
-            return
+        if let pending, let transport {
+            guard transport.canWrite else {
+                if blockedSince == 0 { blockedSince = now }
+                return
+            }
+            self.pending = nil
+            transport.write(pending.bytes())
         }
-        self.pending = nil
-        transport.write(pending.bytes())
-        resumeWritersIfDrained()
+        if !writeWaiters.isEmpty, !isBehind { resumeWriters() }
     }
 
-    /// Between polls there is no transport, and what was queued has left with the last one.
-    private func resumeWritersIfDrained() {
-        if !writeWaiters.isEmpty, pending == nil, transport?.canWrite != false { resumeWriters() }
+    /// Whether streams must wait for the client. Between two polls there is no transport, and only the queue counts.
+    private var isBehind: Bool {
+        queuedBytes > Self.streamWindow || transport?.canWrite == false || replay?.isFull == true
     }
 
     private func resumeWriters() {
@@ -348,11 +364,10 @@ extension Connection {
     }
 
     /// Queues a message and waits until a fast client would have taken it: the back-pressure of streams.
-    package func sendAndWait(_ message: Outgoing) async {
+    package func sendAndWait(_ message: HubMessage) async {
         await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
             onLoop { [self] in
                 send(message)
-                let isBehind = queuedBytes > Self.streamWindow || transport?.canWrite == false || replay?.isFull == true
                 if isBehind, isLive { writeWaiters.append(waiter) } else { waiter.resume() }
             }
         }
@@ -361,8 +376,8 @@ extension Connection {
     /// Bytes a stream may queue before it waits; the pipe size of the original.
     private static let streamWindow = 65_536
 
-    /// Bytes waiting in the queue; the transport may hold more.
-    package var queuedBytes: Int { pending?.byteCount ?? 0 }
+    /// Bytes waiting in the queue, or for a stateful client's Ack; the transport may hold more.
+    package var queuedBytes: Int { (pending?.byteCount ?? 0) + (replay?.heldBytes ?? 0) }
 
     package func takeLastWords() -> ByteBuffer? {
         defer { lastWords = nil }

@@ -75,8 +75,8 @@ package final class ConnectionShard: @unchecked Sendable {
 
     func start() {
         eventLoop.execute { [self] in
-            ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] _ in
-                self?.tick()
+            ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] task in
+                if let self { self.tick() } else { task.cancel() }
             }
         }
     }

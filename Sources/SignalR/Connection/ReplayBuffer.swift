@@ -6,11 +6,15 @@ import NIOCore
 /// Numbers messages in both directions and keeps those sent until the client acknowledges them
 /// (core protocol reference, "Stateful reconnect"). Message types 1 to 5 count, from 1, never reset.
 struct ReplayBuffer {
-    /// Past this many bytes nothing is written until an Ack brings it below.
+    /// Once this many bytes were released and not acknowledged, the next message waits for an Ack; one may overshoot.
     let limit: Int
     private var unacknowledged: [(message: Outgoing, bytes: Int)] = []
-    private var byteCount = 0
-    /// Messages sent so far.
+    /// How many of `unacknowledged`, from the front, may be with the client.
+    private var releasedCount = 0
+    private var releasedBytes = 0
+    /// Bytes of the messages that wait for an Ack before they may leave.
+    private(set) var heldBytes = 0
+    /// Messages numbered so far.
     private var sent: Int64 = 0
     private var expected: Int64 = 1
     private var latest: Int64 = 0
@@ -18,21 +22,32 @@ struct ReplayBuffer {
 
     init(limit: Int) { self.limit = limit }
 
-    var isFull: Bool { byteCount > limit }
+    var isFull: Bool { releasedBytes > limit }
 
     mutating func append(_ message: Outgoing, _ bytes: Int) {
         unacknowledged.append((message, bytes))
-        byteCount += bytes
+        heldBytes += bytes
         sent += 1
     }
 
-    /// The client has everything up to `number`. An Ack above what was sent acknowledges all of it.
+    /// The next message that may leave now.
+    mutating func release() -> Outgoing? {
+        guard !isFull, releasedCount < unacknowledged.count else { return nil }
+        let (message, bytes) = unacknowledged[releasedCount]
+        releasedCount += 1
+        releasedBytes += bytes
+        heldBytes -= bytes
+        return message
+    }
+
+    /// The client has everything up to `number`. An Ack above what was released acknowledges all of that.
     mutating func acknowledge(_ number: Int64) {
-        let done = Int(clamping: number - (sent - Int64(unacknowledged.count)))
+        guard number > 0 else { return }
+        let done = min(Int(clamping: number - (sent - Int64(unacknowledged.count))), releasedCount)
         guard done > 0 else { return }
-        let dropped = unacknowledged.prefix(done)
-        byteCount -= dropped.reduce(0) { $0 + $1.bytes }
-        unacknowledged.removeFirst(dropped.count)
+        releasedBytes -= unacknowledged.prefix(done).reduce(0) { $0 + $1.bytes }
+        releasedCount -= done
+        unacknowledged.removeFirst(done)
     }
 
     /// Whether the next numbered message from the client is new; a duplicate is dropped.
@@ -57,8 +72,8 @@ struct ReplayBuffer {
         return latest
     }
 
-    /// What to send on a new transport: the number of the first message, then the messages.
+    /// What to send on a new transport: the number of the first message, then the messages that were released before.
     var replay: (sequence: Int64, messages: [Outgoing]) {
-        (sent - Int64(unacknowledged.count) + 1, unacknowledged.map(\.message))
+        (sent - Int64(unacknowledged.count) + 1, unacknowledged.prefix(releasedCount).map(\.message))
     }
 }

@@ -118,8 +118,15 @@ final class SessionTable: Sendable {
     }
 
     private func sweep() {
+        // Outside of the lock, since a connection that ends here reports so to this table.
+        for connection in expired() { connection.onLoop { connection.closeIfNeverOpened() } }
+    }
+
+    /// Removes what is due, and gives the connections whose transport may never have come.
+    private func expired() -> [Connection] {
         let now = NIODeadline.now()
-        state.withLockedValue { state in
+        return state.withLockedValue { state in
+            var connections: [Connection] = []
             while let next = state.expiring.first, next.at <= now {
                 state.expiring.removeFirst()
                 switch state.entries[next.token] {
@@ -127,10 +134,11 @@ final class SessionTable: Sendable {
                     state.pendingCount -= 1
                     state.entries[next.token] = nil
                 case .over: state.entries[next.token] = nil
-                case .live(let connection, _): connection.onLoop { connection.closeIfNeverOpened() }
+                case .live(let connection, _): connections.append(connection)
                 case nil: break
                 }
             }
+            return connections
         }
     }
 }

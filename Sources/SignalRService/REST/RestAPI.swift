@@ -26,9 +26,11 @@ struct RestAPI: Sendable {
             dialect = route.dialect
             return try await run(route, request)
         } catch {
-            logger.debug("REST request failed", metadata: [
-                "http.request.method": "\(request.method)", "error": "\(error.code): \(error.message)",
-            ])
+            logger.debug(
+                "REST request failed",
+                metadata: [
+                    "http.request.method": "\(request.method)", "error": "\(error.code): \(error.message)",
+                ])
             var response = error.response(in: dialect)
             if request.method == .head { response.body.clear() }
             return response
@@ -39,7 +41,8 @@ struct RestAPI: Sendable {
         if case .health = route.operation { return HubResponse(.ok) }
         try authorize(request)
         guard let name = HubName(route.hub, application: request.query("application")) else {
-            throw .invalid("A hub or application name is a letter and at most 127 letters, digits or characters of _`,.[]")
+            throw .invalid(
+                "A hub or application name is a letter and at most 127 letters, digits or characters of _`,.[]")
         }
         let isDated = route.dialect == .dated
         switch route.operation {
@@ -58,7 +61,8 @@ struct RestAPI: Sendable {
             return HubResponse(.ok)
         case .makeToken: return try makeToken(name, request)
         case .join(let connection, let group):
-            guard await service.existingHub(name)?.registry.setMembership(of: connection, in: group, to: true) == true else {
+            guard await service.existingHub(name)?.registry.setMembership(of: connection, in: group, to: true) == true
+            else {
                 throw .noConnection
             }
             return HubResponse(.ok)
@@ -79,7 +83,9 @@ struct RestAPI: Sendable {
             await remove(user, from: nil, of: name)
             return HubResponse(isDated ? .noContent : .ok)
         case .isMember(let user, let group):
-            guard service.existingHub(name)?.userGroups.groups(of: user).contains(group) == true else { throw .notInGroup }
+            guard service.existingHub(name)?.userGroups.groups(of: user).contains(group) == true else {
+                throw .notInGroup
+            }
             return HubResponse(.ok)
         }
     }
@@ -109,7 +115,9 @@ struct RestAPI: Sendable {
     }
 
     private func body(_ request: HubRequest) async throws(RestError) -> ByteBuffer {
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > Self.maximumBody { throw .tooLarge }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > Self.maximumBody {
+            throw .tooLarge
+        }
         do {
             return try await request.body(Self.maximumBody)
         } catch is NIOTooManyBytesError {
@@ -131,7 +139,8 @@ struct RestAPI: Sendable {
 
     // MARK: Users in groups
 
-    private func add(_ user: String, to group: String, of name: HubName, _ request: HubRequest) async throws(RestError) {
+    private func add(_ user: String, to group: String, of name: HubName, _ request: HubRequest) async throws(RestError)
+    {
         let lifetime = try lifetime(request)
         let hub = try hub(name)
         // A time of 0 is for those only who are here now.

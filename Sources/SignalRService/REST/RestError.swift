@@ -10,7 +10,9 @@ import SignalRWire
 struct RestError: Error, Equatable {
     enum Level: String { case info = "Info", warning = "Warning", error = "Error" }
     enum Scope: String { case request = "Request", connection = "Connection", user = "User", group = "Group" }
-    enum Kind: String { case unknown = "Unknown", notExisted = "NotExisted", notInGroup = "NotInGroup", invalid = "Invalid" }
+    enum Kind: String {
+        case unknown = "Unknown", notExisted = "NotExisted", notInGroup = "NotInGroup", invalid = "Invalid"
+    }
 
     let status: HTTPResponse.Status
     let level: Level
@@ -48,7 +50,8 @@ struct RestError: Error, Equatable {
         switch target {
         case .users: RestError(.notFound, .warning, .user, .notExisted, "The user has no connection.")
         case .groups: RestError(.notFound, .warning, .group, .notExisted, "The group has no connection.")
-        case .connections, .all: RestError(.notFound, .warning, .connection, .notExisted, "The connection does not exist.")
+        case .connections, .all:
+            RestError(.notFound, .warning, .connection, .notExisted, "The connection does not exist.")
         }
     }
 

@@ -112,7 +112,9 @@ enum JSONText {
         let blanks = Set(" \t\r\n".utf8)
         var slice = text.getSlice(at: range.lowerBound, length: range.count) ?? ByteBuffer()
         while let byte = slice.readableBytesView.first, blanks.contains(byte) { slice.moveReaderIndex(forwardBy: 1) }
-        while let byte = slice.readableBytesView.last, blanks.contains(byte) { slice.moveWriterIndex(to: slice.writerIndex - 1) }
+        while let byte = slice.readableBytesView.last, blanks.contains(byte) {
+            slice.moveWriterIndex(to: slice.writerIndex - 1)
+        }
         return slice
     }
 }

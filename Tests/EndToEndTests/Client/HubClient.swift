@@ -65,8 +65,11 @@ final class HubClient: Sendable {
 
     /// The next message in plain form, pings aside; nil after the end.
     func next() async throws -> HubMessage? {
+        let deadline = NIODeadline.now() + patience
         while let message = try await anyMessage() {
             if message != .ping { return message }
+            // Pings keep coming where the message does not.
+            guard .now() < deadline else { throw TimedOut() }
         }
         return nil
     }

@@ -17,11 +17,13 @@ final class StatefulClient: Sendable {
     init(_ server: TestServer, _ hubProtocol: HubProtocol = .json, version: Int? = 2, query: String = "") async throws {
         self.server = server
         self.hubProtocol = hubProtocol
-        let answer = try await server.negotiate(query: "negotiateVersion=1&useStatefulReconnect=true&\(query)")
-        guard answer.useStatefulReconnect == true else { throw NotGranted() }
+        let (answer, socket) = try await unlessExpired {
+            let answer = try await server.negotiate(query: "negotiateVersion=1&useStatefulReconnect=true&\(query)")
+            guard answer.useStatefulReconnect == true else { throw NotGranted() }
+            return (answer, try await WebSocketClient(server, "/hub?id=\(answer.token)&\(query)"))
+        }
         self.token = answer.token
         self.connectionID = answer.connectionId ?? ""
-        let socket = try await WebSocketClient(server, "/hub?id=\(token)&\(query)")
         self.current = NIOLockedValueBox(HubClient(socket, hubProtocol))
         guard let version else { return }
         let response = try await now.handshake(hubProtocol, version: version)

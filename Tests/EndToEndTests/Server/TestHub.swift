@@ -66,7 +66,7 @@ extension TestHub {
                 return try .value(name)
             }
         },
-        // A value that no protocol can write.
+        // A value that JSON cannot write.
         HubMethodDefinition("NotANumber") { _ in { _, _ in try .value(Double.nan) } },
         HubMethodDefinition("Admin", policies: ["admin"]) { _ in { _, _ in try .value("welcome") } },
     ]
@@ -91,6 +91,7 @@ extension TestHub {
         HubMethodDefinition("Stream", kind: .stream) { _ in
             { _, _ in .stream(AsyncStream(["a", "b", "c"])) }
         },
+        HubMethodDefinition("NotNumbers", kind: .stream) { _ in { _, _ in .stream(AsyncStream([Double.nan])) } },
         // No items, no end: what a cancellation ends.
         HubMethodDefinition("InfiniteStream", kind: .stream) { _ in
             { hub, _ in

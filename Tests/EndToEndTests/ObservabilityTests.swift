@@ -1,0 +1,76 @@
+// SignalBox: the metrics and spans that operators see
+// SPDX-License-Identifier: Apache-2.0
+
+import InMemoryTracing
+import Metrics
+import MetricsTestKit
+import SignalR
+import SignalRWire
+import Testing
+import Tracing
+
+/// The process has one of each, shared with every test that runs at the same time.
+private enum Process {
+    static let metrics: TestMetrics = {
+        let metrics = TestMetrics()
+        MetricsSystem.bootstrap(metrics)
+        return metrics
+    }()
+
+    static let tracer: InMemoryTracer = {
+        let tracer = InMemoryTracer()
+        InstrumentationSystem.bootstrap(tracer)
+        return tracer
+    }()
+}
+
+@Suite struct ObservabilityTests {
+    @Test(arguments: [
+        (TransportKind.webSockets, "web_sockets"), (.serverSentEvents, "server_sent_events"), (.longPolling, "long_polling"),
+    ])
+    func `Connections are counted and timed by transport and end`(kind: TransportKind, name: String) async throws {
+        let metrics = Process.metrics
+        try await withServer { server in
+            let client = try await server.client(Wire(transport: kind, hubProtocol: .json))
+            let transport = ("signalr.transport", name)
+            let active = try metrics.expectGauge("signalr.server.active_connections", [transport])
+            #expect(active.values.contains { $0 >= 1 })
+            let closed = [("signalr.close.reason", "client_closed")]
+            let before = metrics.counterTotal(label: "signalr.server.connections.closed", dimensions: closed)
+            try await client.send(.close())
+            while try await client.next() != nil {}
+            try await until {
+                metrics.counterTotal(label: "signalr.server.connections.closed", dimensions: closed) > before
+            }
+            let duration = try metrics.expectTimer(
+                "signalr.server.connection.duration", [("signalr.connection.status", "normal_closure"), transport])
+            #expect(!duration.values.isEmpty)
+        }
+    }
+
+    @Test func `A call has a span, whose parent comes with the message`() async throws {
+        let tracer = Process.tracer
+        try await withServer { server in
+            let client = try await server.client()
+            let parent = [
+                InMemoryTracer.traceIDKey: "trace-of-the-caller", InMemoryTracer.spanIDKey: "span-of-the-caller",
+            ]
+            for (target, arguments) in [("Echo", ["x"]), ("ThrowException", ["boom"])] as [(String, [HubValue])] {
+                try await client.send(.invocation(
+                    .init(id: target, target: target, arguments: .values(arguments), headers: parent)))
+                _ = try await client.next()
+            }
+            let spans = tracer.finishedSpans.filter { $0.traceID == "trace-of-the-caller" }
+            #expect(spans.map(\.operationName).sorted() == ["TestHub/Echo", "TestHub/ThrowException"])
+            for span in spans {
+                #expect(span.kind == .server)
+                #expect(span.parentSpanID == "span-of-the-caller")
+                #expect(span.attributes["rpc.system"]?.toSpanAttribute() == .string("signalr"))
+                #expect(span.attributes["rpc.service"]?.toSpanAttribute() == .string("TestHub"))
+            }
+            let failed = try #require(spans.first { $0.operationName.hasSuffix("Exception") })
+            #expect(failed.attributes["error.type"]?.toSpanAttribute() == .string("InvalidOperationException"))
+            #expect(!failed.errors.isEmpty)
+        }
+    }
+}
