@@ -16,6 +16,9 @@ let package = Package(
         .library(name: "SignalRAuthentication", targets: ["SignalRAuthentication"]),
         .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
         .library(name: "SignalRService", targets: ["SignalRService"]),
+        .library(name: "SignalRWire", targets: ["SignalRWire"]),
+        // For the fuzz targets, which are a package of their own; not API.
+        .library(name: "_SignalRWebSocket", targets: ["_SignalRWebSocket"]),
         .executable(name: "signalbox", targets: ["signalbox"]),
     ],
     traits: [
@@ -69,6 +72,7 @@ let package = Package(
                 .product(name: "SwiftDiagnostics", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
                 .product(name: "SwiftCompilerPlugin", package: "swift-syntax"),
+                .product(name: "SwiftParser", package: "swift-syntax"),
             ],
             swiftSettings: settings
         ),
@@ -80,7 +84,7 @@ let package = Package(
                 "_SignalRWebSocket",
                 .target(name: "SignalRMacros", condition: .when(traits: ["HubMacro"])),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
@@ -91,7 +95,9 @@ let package = Package(
         // JWT bearer tokens for hubs and for the service.
         .target(
             name: "SignalRAuthentication",
-            dependencies: ["SignalR", .product(name: "JWTKit", package: "jwt-kit")],
+            dependencies: ["SignalR", .product(name: "JWTKit", package: "jwt-kit"),
+                "SignalRWire",
+            ],
             swiftSettings: settings
         ),
         // router.signalR("/chat", hub:) and Application(router:, server: .signalR(router)).
@@ -102,6 +108,11 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
@@ -200,7 +211,7 @@ let package = Package(
         .testTarget(
             name: "SignalRWebSocketTests",
             dependencies: [
-                "_SignalRWebSocket", "CSignalRZlib",
+                "_SignalRWebSocket", 
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
@@ -228,11 +239,9 @@ let package = Package(
             name: "SignalRTests",
             dependencies: [
                 "SignalR", "SignalRWire",
-                .product(name: "MetricsTestKit", package: "swift-metrics"),
-                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
-                .product(name: "Tracing", package: "swift-distributed-tracing"),
-                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -248,8 +257,11 @@ let package = Package(
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -257,6 +269,7 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
                 .product(name: "X509", package: "swift-certificates"),
             ],
             swiftSettings: settings
@@ -265,13 +278,10 @@ let package = Package(
 )
 
 // The examples of the README, so that they always compile.
-package.targets += ["Chat", "Streaming", "Authentication"].map { name in
+package.targets += [("Chat", []), ("Streaming", []), ("Authentication", ["SignalRAuthentication"])].map { name, more in
     .executableTarget(
         name: "\(name)Example",
-        dependencies: [
-            "SignalR", "SignalRAuthentication", "SignalRHummingbird",
-            .product(name: "Hummingbird", package: "hummingbird"),
-        ],
+        dependencies: more + ["SignalR", "SignalRHummingbird", .product(name: "Hummingbird", package: "hummingbird")],
         path: "Examples/\(name)",
         swiftSettings: settings
     )

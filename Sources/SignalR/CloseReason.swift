@@ -43,8 +43,8 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     /// `abort()` in server code.
     public static let aborted = CloseReason("aborted", graceful: true, silent)
     /// Server code ended this connection, user or group and said why; `detail` is what the client is told.
-    public static func kicked(_ detail: String?) -> CloseReason {
-        CloseReason("kicked", detail, Message(error: detail, allowReconnect: false))
+    public static func kicked(_ detail: String?, allowReconnect: Bool = false) -> CloseReason {
+        CloseReason("kicked", detail, Message(error: detail, allowReconnect: allowReconnect))
     }
     /// The server stops; clients may come back.
     public static let shutdown = CloseReason("app_shutdown", graceful: true, comeBack)

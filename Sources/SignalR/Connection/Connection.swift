@@ -160,7 +160,12 @@ extension Connection {
             session?.opened()
             process()
         case .opening, .open: flush()
-        case .closing, .closed: transport.close(.transportEnded)
+        case .closing, .closed:
+            if transport.kind == .longPolling, let words = takeLastWords() {
+                transport.write(words)
+            } else {
+                transport.close(.transportEnded)
+            }
         }
     }
 

@@ -134,7 +134,7 @@ struct RestAPI: Sendable {
     private func close(_ target: HubTarget, of name: HubName, _ request: HubRequest) async {
         let reason = request.query("reason").flatMap { $0.isEmpty ? nil : $0 }
         await service.existingHub(name)?.registry.close(
-            target, excluding: excluded(request), reason: .kicked(reason))
+            target, excluding: excluded(request), reason: .kicked(reason, allowReconnect: true))
     }
 
     // MARK: Users in groups
