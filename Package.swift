@@ -95,7 +95,8 @@ let package = Package(
         // JWT bearer tokens for hubs and for the service.
         .target(
             name: "SignalRAuthentication",
-            dependencies: ["SignalR", .product(name: "JWTKit", package: "jwt-kit"),
+            dependencies: [
+                "SignalR", .product(name: "JWTKit", package: "jwt-kit"),
                 "SignalRWire",
             ],
             swiftSettings: settings
@@ -105,6 +106,7 @@ let package = Package(
             name: "SignalRHummingbird",
             dependencies: [
                 "SignalR",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
@@ -211,7 +213,7 @@ let package = Package(
         .testTarget(
             name: "SignalRWebSocketTests",
             dependencies: [
-                "_SignalRWebSocket", 
+                "_SignalRWebSocket",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],

@@ -39,7 +39,9 @@ package final class ClientResults: Sendable {
         }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                state.withLockedValue { $0.waiting[id] = Waiting(connection: connection.id, continuation: continuation) }
+                state.withLockedValue {
+                    $0.waiting[id] = Waiting(connection: connection.id, continuation: continuation)
+                }
                 if Task.isCancelled { return fail(id, with: CancellationError()) }
                 connection.onLoop { [self] in
                     guard connection.state == .open else { return fail(id, with: Self.disconnected(connectionID)) }

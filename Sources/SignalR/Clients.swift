@@ -14,7 +14,9 @@ public struct ClientTarget: Sendable {
 
     /// Calls `method` on every receiver.
     /// - Throws: `EncodingError` for an argument that has no representation; ``HubError`` for an empty group name.
-    public func send<each Argument: Encodable & Sendable>(_ method: String, _ argument: repeat each Argument) async throws {
+    public func send<each Argument: Encodable & Sendable>(
+        _ method: String, _ argument: repeat each Argument
+    ) async throws {
         var arguments: [HubPayload] = []
         repeat arguments.append(try HubPayload(encoding: each argument))
         try await send(method, arguments: arguments)
@@ -69,7 +71,8 @@ public struct HubClients: Sendable {
     var scope: CallScope?
 
     func target(_ target: HubTarget, except: [String] = []) -> ClientTarget {
-        ClientTarget(server: server, target: target, excluded: Set(except.compactMap { ConnectionID($0) }), scope: scope)
+        ClientTarget(
+            server: server, target: target, excluded: Set(except.compactMap { ConnectionID($0) }), scope: scope)
     }
 
     public var all: ClientTarget { target(.all) }
@@ -108,7 +111,9 @@ public struct HubCallerClients: Sendable {
     public func clients(_ connectionIDs: [String]) -> ClientTarget { base.clients(connectionIDs) }
     public func group(_ name: String) -> ClientTarget { base.group(name) }
     public func groups(_ names: [String]) -> ClientTarget { base.groups(names) }
-    public func groupExcept(_ name: String, _ connectionIDs: [String]) -> ClientTarget { base.groupExcept(name, connectionIDs) }
+    public func groupExcept(_ name: String, _ connectionIDs: [String]) -> ClientTarget {
+        base.groupExcept(name, connectionIDs)
+    }
     public func user(_ id: String) -> ClientTarget { base.user(id) }
     public func users(_ ids: [String]) -> ClientTarget { base.users(ids) }
 }
@@ -144,7 +149,9 @@ public struct TypedHubCallerClients<Proxy: HubClientProxy>: Sendable {
     public func clients(_ connectionIDs: [String]) -> Proxy { typed.clients(connectionIDs) }
     public func group(_ name: String) -> Proxy { typed.group(name) }
     public func groups(_ names: [String]) -> Proxy { typed.groups(names) }
-    public func groupExcept(_ name: String, _ connectionIDs: [String]) -> Proxy { typed.groupExcept(name, connectionIDs) }
+    public func groupExcept(_ name: String, _ connectionIDs: [String]) -> Proxy {
+        typed.groupExcept(name, connectionIDs)
+    }
     public func user(_ id: String) -> Proxy { typed.user(id) }
     public func users(_ ids: [String]) -> Proxy { typed.users(ids) }
 }

@@ -39,7 +39,9 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     /// The transport's input ended without a Close message.
     public static let transportEnded = CloseReason("transport_ended", graceful: true, comeBack)
     /// TCP was lost.
-    public static func transportFailed(_ detail: String) -> CloseReason { CloseReason("transport_failed", detail, comeBack) }
+    public static func transportFailed(_ detail: String) -> CloseReason {
+        CloseReason("transport_failed", detail, comeBack)
+    }
     /// `abort()` in server code.
     public static let aborted = CloseReason("aborted", graceful: true, silent)
     /// Server code ended this connection, user or group and said why; `detail` is what the client is told.
@@ -73,8 +75,11 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     static let deleted = CloseReason("client_closed", "connection deleted", graceful: true)
     /// Bytes that are not the hub protocol.
     package static func protocolError(_ text: String, detailed: Bool) -> CloseReason {
-        CloseReason("protocol_error", text, Message(
-            error: detailed ? "\(ErrorText.close) InvalidDataException: \(text)" : ErrorText.close, allowReconnect: true))
+        CloseReason(
+            "protocol_error", text,
+            Message(
+                error: detailed ? "\(ErrorText.close) InvalidDataException: \(text)" : ErrorText.close,
+                allowReconnect: true))
     }
     /// A result or item that cannot be written.
     package static func writeFailed(_ text: String) -> CloseReason {
@@ -82,13 +87,16 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     }
     /// `onConnected` threw.
     package static func refused(_ error: any Error, detailed: Bool) -> CloseReason {
-        CloseReason("refused", "\(error)", Message(
-            error: ErrorText.close + ErrorText.detail(of: error, detailed: detailed), allowReconnect: false))
+        CloseReason(
+            "refused", "\(error)",
+            Message(
+                error: ErrorText.close + ErrorText.detail(of: error, detailed: detailed), allowReconnect: false))
     }
 
     package func hidingError(unless detailed: Bool) -> CloseReason {
         guard detailed, let detail, message?.error == ErrorText.close else { return self }
-        return CloseReason(name, detail, graceful: isGraceful,
+        return CloseReason(
+            name, detail, graceful: isGraceful,
             Message(error: "\(ErrorText.close) \(detail)", allowReconnect: message?.allowReconnect ?? false))
     }
 }

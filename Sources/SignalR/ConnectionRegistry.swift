@@ -72,9 +72,11 @@ package final class ConnectionRegistry: Sendable {
     func connectionEnded(_ connection: Connection, _ reason: CloseReason) {
         stripe(connection.id).withLockedValue { _ = $0.removeValue(forKey: connection.id) }
         metrics.ended(connection, reason)
-        logger.debug("Connection closed", metadata: [
-            "signalr.connection.id": "\(connection.id)", "signalr.close.reason": "\(reason)",
-        ])
+        logger.debug(
+            "Connection closed",
+            metadata: [
+                "signalr.connection.id": "\(connection.id)", "signalr.close.reason": "\(reason)",
+            ])
     }
 
     // MARK: Delivery
@@ -103,7 +105,8 @@ package final class ConnectionRegistry: Sendable {
     package func setMembership(of id: String, in group: String, to isMember: Bool) async -> Bool {
         guard let connection = connection(named: id) else { return false }
         await connection.run {
-            isMember ? connection.shard.join(connection, group: group) : connection.shard.leave(connection, group: group)
+            isMember
+                ? connection.shard.join(connection, group: group) : connection.shard.leave(connection, group: group)
         }
         return true
     }

@@ -28,9 +28,15 @@ public struct HubConnectionError: Error, Sendable, Equatable, CustomStringConver
 
 /// The error texts of the hub protocol (core protocol reference, "Error texts"); clients and their tests compare them.
 enum ErrorText {
-    static func methodThrew(_ target: String) -> String { "An unexpected error occurred invoking '\(target)' on the server." }
-    static func bindingFailed(_ target: String) -> String { "Failed to invoke '\(target)' due to an error on the server." }
-    static func unknownMethod(_ target: String) -> String { bindingFailed(target) + " HubException: Method does not exist." }
+    static func methodThrew(_ target: String) -> String {
+        "An unexpected error occurred invoking '\(target)' on the server."
+    }
+    static func bindingFailed(_ target: String) -> String {
+        "Failed to invoke '\(target)' due to an error on the server."
+    }
+    static func unknownMethod(_ target: String) -> String {
+        bindingFailed(target) + " HubException: Method does not exist."
+    }
     static func unauthorized(_ target: String) -> String { "Failed to invoke '\(target)' because user is unauthorized" }
     static func streamingByInvocation(_ target: String) -> String {
         "The client attempted to invoke the streaming '\(target)' method with a non-streaming invocation."
@@ -50,10 +56,12 @@ enum ErrorText {
     static func argumentCount(sent: Int, expected: Int) -> String {
         "InvalidDataException: Invocation provides \(sent) argument(s) but target expects \(expected)."
     }
-    static let argumentTypes = "InvalidDataException: Error binding arguments. "
+    static let argumentTypes =
+        "InvalidDataException: Error binding arguments. "
         + "Make sure that the types of the provided values match the types of the hub method being invoked."
     static let close = "Connection closed with an error."
-    static let clientTimeout = "OperationCanceledException: "
+    static let clientTimeout =
+        "OperationCanceledException: "
         + "Client hasn't sent a message/ping within the configured ClientTimeoutInterval."
     static let underlyingClosed = "The underlying connection was closed."
     static let resultsInOnConnected = "Client results inside OnConnectedAsync Hub methods are not allowed."

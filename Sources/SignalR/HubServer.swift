@@ -27,7 +27,8 @@ public final class HubServer: Sendable {
         logger: Logger = Logger(label: "SignalR")
     ) throws(HubDefinitionError) {
         try self.init(
-            hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger, unknownMethod: ErrorText.unknownMethod)
+            hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger,
+            unknownMethod: ErrorText.unknownMethod)
     }
 
     package init<H: Hub>(
@@ -77,8 +78,9 @@ public final class HubServer: Sendable {
             var decoder = HubArgumentDecoder(reader: invocation.arguments.makeReader(), uploads: uploads[...])
             call = try method.bind(&decoder)
         } catch {
-            return .failure(ErrorText.bindingFailed(invocation.target)
-                + (options.detailedErrors ? " \(ErrorText.argumentTypes)" : ""), error)
+            return .failure(
+                ErrorText.bindingFailed(invocation.target)
+                    + (options.detailedErrors ? " \(ErrorText.argumentTypes)" : ""), error)
         }
         let details = HubInvocation(context: context, method: method.name, arguments: invocation.arguments)
         do {
@@ -90,13 +92,15 @@ public final class HubServer: Sendable {
             let reply = try await traced(method, invocation, details, call, uploads)
             return .reply(reply)
         } catch {
-            return .failure(ErrorText.methodThrew(invocation.target)
-                + ErrorText.detail(of: error, detailed: options.detailedErrors), error)
+            return .failure(
+                ErrorText.methodThrew(invocation.target)
+                    + ErrorText.detail(of: error, detailed: options.detailedErrors), error)
         }
     }
 
     private func traced(
-        _ method: HubMethod, _ invocation: HubMessage.Invocation, _ details: HubInvocation, _ call: @escaping HubMethod.Call,
+        _ method: HubMethod, _ invocation: HubMessage.Invocation, _ details: HubInvocation,
+        _ call: @escaping HubMethod.Call,
         _ uploads: [UploadStream]
     ) async throws -> HubReply {
         guard traces else { return try await filtered(method, details, call, uploads) }
@@ -154,7 +158,8 @@ public final class HubServer: Sendable {
     }
 
     private static func connect(
-        _ context: HubCallerContext, _ filters: ArraySlice<any HubFilter>, _ body: (HubCallerContext) async throws -> Void
+        _ context: HubCallerContext, _ filters: ArraySlice<any HubFilter>,
+        _ body: (HubCallerContext) async throws -> Void
     ) async throws {
         guard let filter = filters.first else { return try await body(context) }
         try await filter.connected(context) { try await connect($0, filters.dropFirst(), body) }
@@ -165,7 +170,9 @@ public final class HubServer: Sendable {
         _ body: (HubCallerContext, (any Error)?) async throws -> Void
     ) async throws {
         guard let filter = filters.first else { return try await body(context, reason) }
-        try await filter.disconnected(context, reason: reason) { try await disconnect($0, $1, filters.dropFirst(), body) }
+        try await filter.disconnected(context, reason: reason) {
+            try await disconnect($0, $1, filters.dropFirst(), body)
+        }
     }
 
     // MARK: Client results

@@ -4,16 +4,18 @@
 import Logging
 import NIOCore
 import SignalRWire
+import Synchronization
 
 /// One client of a hub. Everything happens on the connection's event loop; what hub code may touch from elsewhere is marked.
 ///
-/// Safety: `connection`, `server` and `items` are constants; `isAborted` and `protocolName` are read by hub code and change once.
+/// Safety: `connection`, `server` and `items` are constants, `isAborted` is atomic, and `protocolName` is settled before hub code runs.
 final class HubSession: ConnectionSession, @unchecked Sendable {
     // MARK: Constants
 
     let connection: Connection
     let server: HubServer
     let items = ConnectionItems()
+    private let aborted = Atomic(false)
 
     // MARK: State, on the event loop
 
@@ -54,7 +56,8 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
     private var options: HubOptions { server.options }
     private var codec: any HubCodec { connection.registry.codecs[Int(connection.format.codec)] }
     var protocolName: String { codec.name }
-    var isAborted: Bool { connection.state == .closing || connection.state == .closed }
+    /// From any thread.
+    var isAborted: Bool { aborted.load(ordering: .relaxed) }
 
     // MARK: Input
 
@@ -75,8 +78,11 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
                 try receive(message)
             }
         } catch {
-            guard phase == .running else { return refuseHandshake(ErrorText.Handshake.unexpected
-                + (options.detailedErrors ? " InvalidDataException: \(error.message)" : "")) }
+            guard phase == .running else {
+                return refuseHandshake(
+                    ErrorText.Handshake.unexpected
+                        + (options.detailedErrors ? " InvalidDataException: \(error.message)" : ""))
+            }
             connection.close(.protocolError(error.message, detailed: options.detailedErrors))
         }
     }
@@ -188,13 +194,18 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
 
     private func receive(_ completion: HubMessage.Completion) throws(HubProtocolError) {
         if let upload = uploads.removeValue(forKey: completion.id) {
-            if case .failure(let text) = completion.outcome { upload.finish(throwing: HubError(text)) } else { upload.finish() }
+            if case .failure(let text) = completion.outcome {
+                upload.finish(throwing: HubError(text))
+            } else {
+                upload.finish()
+            }
             return
         }
         switch server.results.complete(completion, from: connection.id) {
         case .answered: break
         case .unknown:
-            server.logger.debug("Completion of an unknown call", metadata: metadata("signalr.invocation.id", completion.id))
+            server.logger.debug(
+                "Completion of an unknown call", metadata: metadata("signalr.invocation.id", completion.id))
         case .ofAnotherConnection:
             throw HubProtocolError(
                 "Connection ID '\(connection.id)' is not valid for invocation ID '\(completion.id)'.")
@@ -378,6 +389,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
         uploads = [:]
         waiting = nil
         server.results.connectionClosed(connection.id)
+        aborted.store(true, ordering: .relaxed)
         let was = phase
         phase = .over
         switch was {

@@ -10,11 +10,12 @@ struct ConnectionMetrics: Sendable {
     private let active: [TransportKind: (gauge: Gauge, count: NIOLockedValueBox<Int>)]
 
     init() {
-        self.active = Dictionary(uniqueKeysWithValues: TransportKind.allCases.map { kind in
-            let gauge = Gauge(
-                label: "signalr.server.active_connections", dimensions: [("signalr.transport", kind.metricName)])
-            return (kind, (gauge, NIOLockedValueBox(0)))
-        })
+        self.active = Dictionary(
+            uniqueKeysWithValues: TransportKind.allCases.map { kind in
+                let gauge = Gauge(
+                    label: "signalr.server.active_connections", dimensions: [("signalr.transport", kind.metricName)])
+                return (kind, (gauge, NIOLockedValueBox(0)))
+            })
     }
 
     func started(_ kind: TransportKind) { count(kind, 1) }
@@ -22,18 +23,23 @@ struct ConnectionMetrics: Sendable {
     func ended(_ connection: Connection, _ reason: CloseReason) {
         guard let kind = connection.request.transport else { return }
         count(kind, -1)
-        Timer(label: "signalr.server.connection.duration", dimensions: [
-            ("signalr.connection.status", reason.metricStatus), ("signalr.transport", kind.metricName),
-        ]).recordSeconds(Double(connection.now &- connection.request.startedAt))
-        Counter(label: "signalr.server.connections.closed", dimensions: [("signalr.close.reason", reason.name)]).increment()
+        Timer(
+            label: "signalr.server.connection.duration",
+            dimensions: [
+                ("signalr.connection.status", reason.metricStatus), ("signalr.transport", kind.metricName),
+            ]
+        ).recordSeconds(Double(connection.now &- connection.request.startedAt))
+        Counter(label: "signalr.server.connections.closed", dimensions: [("signalr.close.reason", reason.name)])
+            .increment()
     }
 
     private func count(_ kind: TransportKind, _ change: Int) {
         guard let (gauge, count) = active[kind] else { return }
-        gauge.record(count.withLockedValue { value in
-            value += change
-            return value
-        })
+        gauge.record(
+            count.withLockedValue { value in
+                value += change
+                return value
+            })
     }
 }
 

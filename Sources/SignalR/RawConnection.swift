@@ -47,8 +47,12 @@ public struct RawConnection: Sendable {
 
     /// Everybody else, groups and users of the same endpoint.
     public var peers: RawPeers { RawPeers(registry: connection.registry) }
-    public func join(_ group: String) async { _ = await connection.registry.setMembership(of: connectionID, in: group, to: true) }
-    public func leave(_ group: String) async { _ = await connection.registry.setMembership(of: connectionID, in: group, to: false) }
+    public func join(_ group: String) async {
+        _ = await connection.registry.setMembership(of: connectionID, in: group, to: true)
+    }
+    public func leave(_ group: String) async {
+        _ = await connection.registry.setMembership(of: connectionID, in: group, to: false)
+    }
     public func abort() { connection.onLoop { [connection] in connection.close(.aborted) } }
 }
 
@@ -95,7 +99,8 @@ public final class RawServer: Sendable {
 
     /// - Parameter handler: runs once per connection; the connection is closed when it returns or throws.
     public init(
-        options: HubOptions = HubOptions(), eventLoopGroup: any EventLoopGroup, logger: Logger = Logger(label: "SignalR"),
+        options: HubOptions = HubOptions(), eventLoopGroup: any EventLoopGroup,
+        logger: Logger = Logger(label: "SignalR"),
         handler: @escaping @Sendable (RawConnection) async throws -> Void
     ) {
         self.registry = ConnectionRegistry(group: eventLoopGroup, codecs: [JSONHubCodec()], logger: logger)
@@ -114,9 +119,11 @@ public final class RawServer: Sendable {
         do {
             try await handler(connection)
         } catch {
-            logger.warning("Connection handler failed", metadata: [
-                "signalr.connection.id": "\(connection.connectionID)", "error": "\(error)",
-            ])
+            logger.warning(
+                "Connection handler failed",
+                metadata: [
+                    "signalr.connection.id": "\(connection.connectionID)", "error": "\(error)",
+                ])
         }
     }
 }

@@ -1,14 +1,15 @@
 // SignalBox: JSON Web Tokens as the identity of hub clients
 // SPDX-License-Identifier: Apache-2.0
 
+public import JWTKit
+public import SignalR
+package import SignalRWire
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-public import JWTKit
-public import SignalR
-package import SignalRWire
 
 /// Accepts JWTs as bearer tokens: from the `Authorization` header, else from the query key `access_token`.
 ///
@@ -67,7 +68,9 @@ public struct JWTBearer: HubAuthenticator {
     private func check(_ claims: [String: HubValue]) throws {
         let (now, skew) = (Date().timeIntervalSince1970, Double(clockSkew.components.seconds))
         if let expiration = claims["exp"] {
-            guard let seconds = expiration.seconds, now < seconds + skew else { throw AuthenticationError("The token has expired.") }
+            guard let seconds = expiration.seconds, now < seconds + skew else {
+                throw AuthenticationError("The token has expired.")
+            }
         }
         if let start = claims["nbf"] {
             guard let seconds = start.seconds, now >= seconds - skew else {

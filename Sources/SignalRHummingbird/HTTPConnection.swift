@@ -158,7 +158,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     func head(_ response: HTTPResponse) -> HTTPServerResponsePart {
         var head = HTTPResponseHead(
-            version: .http1_1, status: .init(statusCode: response.status.code, reasonPhrase: response.status.reasonPhrase))
+            version: .http1_1,
+            status: .init(statusCode: response.status.code, reasonPhrase: response.status.reasonPhrase))
         for field in response.headerFields { head.headers.add(name: field.name.rawName, value: field.value) }
         if head.headers[canonicalForm: "connection"].contains("close") { closesAfterResponse = true }
         if closesAfterResponse { head.headers.replaceOrAdd(name: "connection", value: "close") }

@@ -52,8 +52,9 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
             var limits = NIOHTTPDecoderLimitConfiguration()
             limits.maxHeaderListSize = configuration.maximumHeaderSize
             limits.maxHeaderFieldSize = configuration.maximumHeaderSize
-            let decoder = ByteToMessageHandler(HTTPRequestDecoder(
-                leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
+            let decoder = ByteToMessageHandler(
+                HTTPRequestDecoder(
+                    leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
             let encoder = HTTPResponseEncoder()
             let responder = responder
             try channel.pipeline.syncOperations.addHandlers([

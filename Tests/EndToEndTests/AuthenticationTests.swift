@@ -29,7 +29,9 @@ private struct Door: HubAuthenticator {
             $0.authenticator = Door()
             $0.requiresAuthentication = true
             change(&$0)
-        } _: { try await body($0) }
+        } _: {
+            try await body($0)
+        }
     }
 
     private static func bearer(_ token: String) -> [(String, String)] { [("Authorization", "Bearer \(token)")] }
@@ -78,7 +80,8 @@ private struct Door: HubAuthenticator {
             $0.authenticator = Door()
             $0.authorize = { user, _ in user?.roles == ["admin"] }
         } _: { server in
-            #expect(try await server.request("POST", "/hub/negotiate", headers: Self.bearer("ann"), body: "").status == 403)
+            #expect(
+                try await server.request("POST", "/hub/negotiate", headers: Self.bearer("ann"), body: "").status == 403)
             #expect(try await server.request("POST", "/hub/negotiate", body: "").status == 401)
             let upgrade = Self.bearer("ann") + WebSocketClient.handshake
             #expect(try await server.request("GET", "/hub", headers: upgrade).status == 403)
@@ -92,10 +95,12 @@ private struct Door: HubAuthenticator {
             $0.policies["admin"] = { $0.context.user?.roles == ["admin"] }
         } _: { server in
             let (ann, root) = (
-                try await server.client(headers: Self.bearer("ann")), try await server.client(headers: Self.bearer("root"))
+                try await server.client(headers: Self.bearer("ann")),
+                try await server.client(headers: Self.bearer("root"))
             )
-            #expect(try await ann.invoke("Admin")
-                == .failure("1", "Failed to invoke 'Admin' because user is unauthorized"))
+            #expect(
+                try await ann.invoke("Admin")
+                    == .failure("1", "Failed to invoke 'Admin' because user is unauthorized"))
             try await ann.send(.call("Admin"))
             #expect(try await ann.invoke("AddTwo", 1, 2) == .result("1", 3))
             #expect(try await root.invoke("Admin") == .result("1", "welcome"))
@@ -105,15 +110,19 @@ private struct Door: HubAuthenticator {
     @Test func `A policy that nobody defined refuses everybody`() async throws {
         try await withDoor { server in
             let root = try await server.client(headers: Self.bearer("root"))
-            #expect(try await root.invoke("Admin")
-                == .failure("1", "Failed to invoke 'Admin' because user is unauthorized"))
+            #expect(
+                try await root.invoke("Admin")
+                    == .failure("1", "Failed to invoke 'Admin' because user is unauthorized"))
         }
     }
 
     @Test(arguments: [TransportKind.webSockets, .serverSentEvents])
     func `A connection ends with its token where the options say so`(kind: TransportKind) async throws {
-        try await withDoor { $0.closeOnAuthenticationExpiration = true } _: { server in
-            let client = try await server.client(Wire(transport: kind, hubProtocol: .json), headers: Self.bearer("brief"))
+        try await withDoor {
+            $0.closeOnAuthenticationExpiration = true
+        } _: { server in
+            let client = try await server.client(
+                Wire(transport: kind, hubProtocol: .json), headers: Self.bearer("brief"))
             #expect(try await client.next() == .close(allowReconnect: true))
             #expect(try await client.next() == nil)
             try await server.bulletin.wait(for: "disconnected in order")
@@ -157,7 +166,9 @@ private struct Door: HubAuthenticator {
     @Test func `JSON Web Tokens`() async throws {
         var bearer = await JWTBearer(hs256: Self.secret)
         bearer.audiences = ["test"]
-        try await withDoor { [bearer] options in options.authenticator = bearer } _: { server in
+        try await withDoor { [bearer] options in
+            options.authenticator = bearer
+        } _: { server in
             let now = Int(Date().timeIntervalSince1970)
             let good = try await sign(Payload(sub: "ann", exp: now + 3600, role: ["admin"]))
             let client = try await server.client(query: "access_token=\(good)")

@@ -26,13 +26,18 @@ import Testing
     }
 
     @Test func `With detailed errors the limit is named`() async throws {
-        try await withServer { $0.detailedErrors = true } _: { server in
+        try await withServer {
+            $0.detailedErrors = true
+        } _: { server in
             let client = try await server.client()
             try await client.sendEcho(ofSize: 32_769)
-            #expect(try await client.next() == .close(
-                error: "Connection closed with an error. InvalidDataException: The maximum message size of 32768B was "
-                    + "exceeded. The message size can be configured in AddHubOptions.",
-                allowReconnect: true))
+            #expect(
+                try await client.next()
+                    == .close(
+                        error:
+                            "Connection closed with an error. InvalidDataException: The maximum message size of 32768B was "
+                            + "exceeded. The message size can be configured in AddHubOptions.",
+                        allowReconnect: true))
         }
     }
 
@@ -83,7 +88,9 @@ import Testing
 
     @Test(arguments: [false, true])
     func `A result that cannot be written closes the connection`(isStateful: Bool) async throws {
-        try await withServer { $0.allowStatefulReconnects = true } _: { server in
+        try await withServer {
+            $0.allowStatefulReconnects = true
+        } _: { server in
             for call in [HubMessage.call("NotANumber", id: "1"), .stream("NotNumbers", id: "1")] {
                 let client = isStateful ? try await StatefulClient(server).now : try await server.client()
                 try await client.send(call)
@@ -115,10 +122,12 @@ import Testing
         } _: { server in
             let (pinging, silent) = (try await server.client(), try await server.client())
             try await pinging.send(.ping)
-            #expect(try await pinging.next() == .close(
-                error: "Connection closed with an error. OperationCanceledException: "
-                    + "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
-                allowReconnect: true))
+            #expect(
+                try await pinging.next()
+                    == .close(
+                        error: "Connection closed with an error. OperationCanceledException: "
+                            + "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
+                        allowReconnect: true))
             try await server.bulletin.wait(for: "disconnected client_timeout")
             #expect(try await silent.invoke("AddTwo", 1, 2) == .result("1", 3))
         }

@@ -34,8 +34,9 @@ import Testing
             let client = try await server.client(wire)
             try await client.send(.call("Ask", [.null], id: "1"))
             try await client.send(.failure(try await question(client), "Client didn't provide a result."))
-            #expect(try await client.next()
-                == .failure("1", Self.failed + " HubException: Client didn't provide a result."))
+            #expect(
+                try await client.next()
+                    == .failure("1", Self.failed + " HubException: Client didn't provide a result."))
         }
     }
 
@@ -93,7 +94,8 @@ import Testing
             try await asked.send(.call("Ask", [.null], id: "1"))
             let id = try await question(asked)
             try await intruder.send(.result(id, 666))
-            #expect(try await intruder.next() == .close(error: "Connection closed with an error.", allowReconnect: true))
+            #expect(
+                try await intruder.next() == .close(error: "Connection closed with an error.", allowReconnect: true))
             #expect(try await intruder.next() == nil)
             try await asked.send(.result(id, 10))
             #expect(try await asked.next() == .result("1", 10))
@@ -101,26 +103,35 @@ import Testing
     }
 
     @Test func `Asking one who is not there, or leaves, fails`() async throws {
-        try await withServer { $0.detailedErrors = true } _: { server in
+        try await withServer {
+            $0.detailedErrors = true
+        } _: { server in
             let (asking, asked) = (try await server.client(), try await server.client())
             let id = try await asked.text("ConnectionID")
             try await asking.send(.call("Ask", [.string(id)], id: "1"))
             _ = try await question(asked)
             asked.transport.drop()
-            #expect(try await asking.next()
-                == .failure("1", Self.failed + " HubConnectionError: Connection '\(id)' disconnected."))
-            #expect(try await asking.invoke("Ask", .string(id), id: "2")
-                == .failure("2", Self.failed + " HubConnectionError: Connection '\(id)' does not exist."))
+            #expect(
+                try await asking.next()
+                    == .failure("1", Self.failed + " HubConnectionError: Connection '\(id)' disconnected."))
+            #expect(
+                try await asking.invoke("Ask", .string(id), id: "2")
+                    == .failure("2", Self.failed + " HubConnectionError: Connection '\(id)' does not exist."))
         }
     }
 
     @Test func `Only one client can be asked, and not while it connects`() async throws {
-        try await withServer { $0.detailedErrors = true } _: { server in
+        try await withServer {
+            $0.detailedErrors = true
+        } _: { server in
             let client = try await server.client(query: "asks=yes")
             try await server.bulletin.wait(for: "Client results inside OnConnectedAsync Hub methods are not allowed.")
-            #expect(try await client.invoke("AskAll") == .failure("1",
-                "An unexpected error occurred invoking 'AskAll' on the server. "
-                    + "HubConnectionError: InvokeAsync only works with Single clients."))
+            #expect(
+                try await client.invoke("AskAll")
+                    == .failure(
+                        "1",
+                        "An unexpected error occurred invoking 'AskAll' on the server. "
+                            + "HubConnectionError: InvokeAsync only works with Single clients."))
         }
     }
 

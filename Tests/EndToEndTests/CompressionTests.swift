@@ -33,25 +33,32 @@ import _SignalRWebSocket
     }
 
     @Test func `A broadcast reaches compressed and plain receivers alike`() async throws {
-        try await withServer { $0.webSocketCompression = true } _: { server in
+        try await withServer {
+            $0.webSocketCompression = true
+        } _: { server in
             let (first, one) = try await connect(server, compressed: true)
             let (second, two) = try await connect(server, compressed: true)
             let (third, three) = try await connect(server, compressed: false)
-            #expect(first.upgrade["sec-websocket-extensions"]
-                == "permessage-deflate; server_no_context_takeover; client_no_context_takeover")
+            #expect(
+                first.upgrade["sec-websocket-extensions"]
+                    == "permessage-deflate; server_no_context_takeover; client_no_context_takeover")
             #expect(third.upgrade["sec-websocket-extensions"] == nil)
             for length in [0, 10, 1000, 30_000] {
                 let text = String(repeating: "ab", count: length)
                 try await server.hub.context.clients.all.send("Message", text)
                 for socket in [first, second] { #expect(try #require(await header(socket)) & 0x4000 != 0) }
                 #expect(try #require(await header(third)) & 0x4000 == 0)
-                for client in [one, two, three] { #expect(try await client.next() == .call("Message", [.string(text)])) }
+                for client in [one, two, three] {
+                    #expect(try await client.next() == .call("Message", [.string(text)]))
+                }
             }
         }
     }
 
     @Test func `Compressed calls are read, in fragments too`() async throws {
-        try await withServer { $0.webSocketCompression = true } _: { server in
+        try await withServer {
+            $0.webSocketCompression = true
+        } _: { server in
             let (socket, client) = try await connect(server, compressed: true)
             let text = String(repeating: "compress me ", count: 1000)
             var call = ByteBuffer()
@@ -91,7 +98,8 @@ import _SignalRWebSocket
             let (socket, _) = try await connect(server, compressed: true)
             var frame = ByteBuffer()
             WebSocketFrame.write(
-                opcode: .text, payload: try PerMessageDeflate.compress(Self.handshake), mask: 1, compressed: true, into: &frame)
+                opcode: .text, payload: try PerMessageDeflate.compress(Self.handshake), mask: 1, compressed: true,
+                into: &frame)
             try await socket.socket.write(frame)
             while try await socket.receive() != nil {}
             #expect(socket.closeCode == 1002)

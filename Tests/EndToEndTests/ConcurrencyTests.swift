@@ -21,7 +21,10 @@ import Testing
             #expect(try await client.next() == .result("1", "a"))
             var rest: [HubMessage] = []
             for _ in 0..<5 { rest.append(try #require(try await client.next())) }
-            #expect(rest.filter { $0 != .result("2", "b") } == [.item("3", "a"), .item("3", "b"), .item("3", "c"), .end("3")])
+            #expect(
+                rest.filter { $0 != .result("2", "b") } == [
+                    .item("3", "a"), .item("3", "b"), .item("3", "c"), .end("3"),
+                ])
             #expect(rest.contains(.result("2", "b")))
         }
     }
@@ -51,7 +54,9 @@ import Testing
     }
 
     @Test func `As many plain calls run at once as the options say`() async throws {
-        try await withServer { $0.maximumParallelInvocations = 2 } _: { server in
+        try await withServer {
+            $0.maximumParallelInvocations = 2
+        } _: { server in
             let client = try await server.client()
             for name in ["a", "b", "c"] { try await client.send(.call("Hold", [.string(name)], id: name)) }
             try await server.bulletin.wait(for: "holding a")
@@ -87,8 +92,9 @@ import Testing
             try await server.bulletin.wait(for: "holding never")
             try await client.send(.cancel("1"))
             try await server.bulletin.wait(for: "cancelled never")
-            #expect(try await client.next()
-                == .failure("1", "An unexpected error occurred invoking 'Hold' on the server."))
+            #expect(
+                try await client.next()
+                    == .failure("1", "An unexpected error occurred invoking 'Hold' on the server."))
             #expect(try await client.invoke("AddTwo", 1, 2) == .result("1", 3))
         }
     }

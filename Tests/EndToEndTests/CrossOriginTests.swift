@@ -11,7 +11,9 @@ import Testing
     private func withOrigins(_ body: @Sendable (TestServer) async throws -> Void) async throws {
         try await withServer {
             $0.cors = CrossOrigin([Self.origin], allowedHeaders: ["x-app"])
-        } _: { try await body($0) }
+        } _: {
+            try await body($0)
+        }
     }
 
     @Test func `An allowed origin is named, with credentials`() async throws {
@@ -30,9 +32,11 @@ import Testing
 
     @Test func `A preflight tells what is allowed`() async throws {
         try await withOrigins { server in
-            let headers = Self.from(Self.origin) + [
-                ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "x-signalr-user-agent"),
-            ]
+            let headers =
+                Self.from(Self.origin) + [
+                    ("Access-Control-Request-Method", "POST"),
+                    ("Access-Control-Request-Headers", "x-signalr-user-agent"),
+                ]
             for path in ["/hub", "/hub/negotiate"] {
                 let reply = try await server.request("OPTIONS", path, headers: headers)
                 #expect(reply.status == 204)
@@ -41,7 +45,10 @@ import Testing
                 let methods = reply["access-control-allow-methods"] ?? ""
                 for method in ["GET", "POST", "DELETE"] { #expect(methods.contains(method)) }
                 let allowed = Set((reply["access-control-allow-headers"] ?? "").split(separator: ", ").map(String.init))
-                #expect(allowed.isSuperset(of: ["authorization", "content-type", "x-requested-with", "x-signalr-user-agent", "x-app"]))
+                #expect(
+                    allowed.isSuperset(of: [
+                        "authorization", "content-type", "x-requested-with", "x-signalr-user-agent", "x-app",
+                    ]))
             }
         }
     }
@@ -68,8 +75,11 @@ import Testing
     }
 
     @Test func `A star echoes the origin`() async throws {
-        try await withServer { $0.cors = CrossOrigin(["*"]) } _: { server in
-            let reply = try await server.request("POST", "/hub/negotiate", headers: Self.from("https://any.example"), body: "")
+        try await withServer {
+            $0.cors = CrossOrigin(["*"])
+        } _: { server in
+            let reply = try await server.request(
+                "POST", "/hub/negotiate", headers: Self.from("https://any.example"), body: "")
             #expect(reply["access-control-allow-origin"] == "https://any.example")
         }
     }
@@ -78,8 +88,9 @@ import Testing
         try await withOrigins { server in
             let id = try await server.negotiate().token
             let socket = try await server.connect()
-            try await socket.write(Socket.request(
-                "GET", "/hub?id=\(id)", headers: Self.from(Self.origin) + [("Accept", "text/event-stream")]))
+            try await socket.write(
+                Socket.request(
+                    "GET", "/hub?id=\(id)", headers: Self.from(Self.origin) + [("Accept", "text/event-stream")]))
             #expect(try await socket.head()["access-control-allow-origin"] == Self.origin)
         }
     }

@@ -65,16 +65,19 @@ private struct Meddler: HubFilter {
             #expect(try await client.invoke("echo", "x") == .result("1", "x"))
             try await client.send(.close())
             try await bulletin.wait(for: "a disconnected")
-            #expect(bulletin.all == [
-                "a connecting", "b connecting", "connected", "a in Echo", "b in Echo", "echo", "b out", "a out",
-                "disconnected in order", "b disconnected", "a disconnected",
-            ])
+            #expect(
+                bulletin.all == [
+                    "a connecting", "b connecting", "connected", "a in Echo", "b in Echo", "echo", "b out", "a out",
+                    "disconnected in order", "b disconnected", "a disconnected",
+                ])
         }
     }
 
     @Test func `Filters see streams, and calls that fail, but not those that do not bind`() async throws {
         let bulletin = Bulletin()
-        try await withServer { $0.filters = [Trace(name: "a", bulletin: bulletin)] } _: { server in
+        try await withServer {
+            $0.filters = [Trace(name: "a", bulletin: bulletin)]
+        } _: { server in
             let client = try await server.client()
             try await client.send(.stream("Stream", id: "1"))
             while try await client.next() != .end("1") {}
@@ -86,14 +89,20 @@ private struct Meddler: HubFilter {
     }
 
     @Test func `A filter may skip, change, refuse and forgive`() async throws {
-        try await withServer { $0.filters = [Meddler()] } _: { server in
+        try await withServer {
+            $0.filters = [Meddler()]
+        } _: { server in
             let client = try await server.client(query: "refuse=yes")
             #expect(try await client.invoke("Echo", "pass") == .result("1", "pass"))
             #expect(try await client.invoke("Echo", "skip") == .result("1", "skipped"))
             #expect(try await client.invoke("Echo", "change") == .result("1", "changed"))
-            #expect(try await client.invoke("Echo", "refuse") == .failure("1",
-                "An unexpected error occurred invoking 'Echo' on the server. HubException: refused"))
-            guard case .completion(let end)? = try await client.invoke("Echo", "misfit"), case .failure = end.outcome else {
+            #expect(
+                try await client.invoke("Echo", "refuse")
+                    == .failure(
+                        "1",
+                        "An unexpected error occurred invoking 'Echo' on the server. HubException: refused"))
+            guard case .completion(let end)? = try await client.invoke("Echo", "misfit"), case .failure = end.outcome
+            else {
                 Issue.record("bound without an argument")
                 return
             }

@@ -33,7 +33,8 @@ import Testing
             #expect(try await socket.request("GET", "/hub?id=\(polled)").status == 200)
             #expect(try await socket.request("POST", "/hub?id=\(polled)", body: ByteBuffer(string: "x")).status == 200)
             let streamed = try await negotiate(socket)
-            try await socket.write(Socket.request("GET", "/hub?id=\(streamed)", headers: [("Accept", "text/event-stream")]))
+            try await socket.write(
+                Socket.request("GET", "/hub?id=\(streamed)", headers: [("Accept", "text/event-stream")]))
             #expect(try await socket.head().status == 200)
             #expect(try await socket.chunk() == ByteBuffer(string: ":\r\n"))
         }
@@ -71,7 +72,9 @@ import Testing
             let text = String(repeating: "0123456789", count: 20_000)
             #expect(try await socket.request("POST", "/mirror", body: ByteBuffer(string: text)).text == text)
             try await socket.write("POST /mirror HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-            for piece in ["5\r\nhello\r\n", "1\r", "\n \r\n6\r\nwo", "rld!\r\n", "0\r\n\r\n"] { try await socket.write(piece) }
+            for piece in ["5\r\nhello\r\n", "1\r", "\n \r\n6\r\nwo", "rld!\r\n", "0\r\n\r\n"] {
+                try await socket.write(piece)
+            }
             #expect(try await socket.reply().text == "hello world!")
         }
     }
@@ -153,7 +156,9 @@ import Testing
     }
 
     @Test func `Too many header bytes`() async throws {
-        try await withApp { $0.http.maximumHeaderSize = 2000 } _: { server in
+        try await withApp {
+            $0.http.maximumHeaderSize = 2000
+        } _: { server in
             let long = [("X-Long", String(repeating: "x", count: 3000))]
             let reply = try await server.request("GET", "/plain", headers: long)
             #expect(reply.status == 431)
@@ -171,9 +176,13 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "GET /plain HTTP/1.1\r\nHost:", "POST /mirror HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"])
+    @Test(arguments: [
+        "", "GET /plain HTTP/1.1\r\nHost:", "POST /mirror HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc",
+    ])
     func `Who sends too slowly is closed`(bytes: String) async throws {
-        try await withApp { $0.http.requestTimeout = .seconds(1) } _: { server in
+        try await withApp {
+            $0.http.requestTimeout = .seconds(1)
+        } _: { server in
             let socket = try await server.connect()
             try await socket.write(bytes)
             #expect(try await socket.reply().status == 408)

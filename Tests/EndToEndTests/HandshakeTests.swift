@@ -45,14 +45,17 @@ import Testing
     @Test func `Binary protocols do not fit into Server-Sent Events`() async throws {
         try await withServer { server in
             let client = HubClient(try await server.open(.serverSentEvents), .json)
-            #expect(try await client.handshake(.messagepack) == #"{"error":"Cannot use the 'messagepack' protocol on the "#
-                + #"current transport. The transport does not support 'Binary' transfer format."}"#)
+            #expect(
+                try await client.handshake(.messagepack) == #"{"error":"Cannot use the 'messagepack' protocol on the "#
+                    + #"current transport. The transport does not support 'Binary' transfer format."}"#)
             #expect(try await client.next() == nil)
         }
     }
 
     @Test func `A protocol that the options leave out is not supported`() async throws {
-        try await withServer { $0.codecs = [MessagePackHubCodec()] } _: { server in
+        try await withServer {
+            $0.codecs = [MessagePackHubCodec()]
+        } _: { server in
             let client = HubClient(try await server.open(.webSockets), .json)
             #expect(try await client.handshake(.json) == #"{"error":"The protocol 'json' is not supported."}"#)
         }
@@ -64,8 +67,9 @@ import Testing
                 let socket = try await WebSocketClient(server, "/hub")
                 let client = HubClient(socket, hubProtocol)
                 try await client.send(text: "{\"protocol\":\"\(hubProtocol)\",\"version\":1}\u{1E}")
-                #expect(try await socket.message()
-                    == .init(bytes: ByteBuffer(string: "{}\u{1E}"), isText: hubProtocol == .json))
+                #expect(
+                    try await socket.message()
+                        == .init(bytes: ByteBuffer(string: "{}\u{1E}"), isText: hubProtocol == .json))
                 try await client.send(.call("DoNothing", id: "1"))
                 #expect(try await socket.message()?.isText == (hubProtocol == .json))
             }
@@ -98,7 +102,9 @@ import Testing
 
     @Test(arguments: [TransportKind.webSockets, .serverSentEvents])
     func `A handshake that does not come in time is cancelled`(kind: TransportKind) async throws {
-        try await withServer { $0.handshakeTimeout = .seconds(1) } _: { server in
+        try await withServer {
+            $0.handshakeTimeout = .seconds(1)
+        } _: { server in
             let client = HubClient(try await server.open(kind), .json)
             let answer = try await client.transport.receive()
             #expect(answer == ByteBuffer(string: "{\"error\":\"Handshake was canceled.\"}\u{1E}"))

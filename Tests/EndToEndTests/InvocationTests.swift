@@ -21,7 +21,8 @@ import Testing
     func `Every kind of value survives the way there and back`(wire: Wire) async throws {
         let values: [HubValue] = [
             .null, true, -1, 9_007_199_254_740_993, 0.5, "", "Grüße 👋 \"\\\n", [1, "two", [3.5]],
-            .map([.init(key: "b", value: 1), .init(key: "a", value: .map([]))]), .string(String(repeating: "x", count: 20_000)),
+            .map([.init(key: "b", value: 1), .init(key: "a", value: .map([]))]),
+            .string(String(repeating: "x", count: 20_000)),
         ]
         try await withServer { server in
             let client = try await server.client(wire)
@@ -72,13 +73,16 @@ import Testing
 
     @Test(arguments: Wire.all, [false, true])
     func `Arguments that do not fit fail the call and no more`(wire: Wire, isDetailed: Bool) async throws {
-        try await withServer { $0.detailedErrors = isDetailed } _: { server in
+        try await withServer {
+            $0.detailedErrors = isDetailed
+        } _: { server in
             let client = try await server.client(wire)
             for (arguments, detail) in Self.misfits {
                 let text = "Failed to invoke 'AddTwo' due to an error on the server."
                 try await client.send(.call("AddTwo", arguments, id: "1"))
-                #expect(try await client.next()
-                    == .failure("1", isDetailed ? "\(text) InvalidDataException: \(detail)" : text))
+                #expect(
+                    try await client.next()
+                        == .failure("1", isDetailed ? "\(text) InvalidDataException: \(detail)" : text))
             }
             #expect(try await client.invoke("AddTwo", 1, 2) == .result("1", 3))
         }
@@ -86,14 +90,20 @@ import Testing
 
     @Test(arguments: Wire.all, [false, true])
     func `What a method throws is hidden unless it is meant for clients`(wire: Wire, isDetailed: Bool) async throws {
-        try await withServer { $0.detailedErrors = isDetailed } _: { server in
+        try await withServer {
+            $0.detailedErrors = isDetailed
+        } _: { server in
             let client = try await server.client(wire)
             let text = "An unexpected error occurred invoking 'ThrowException' on the server."
-            #expect(try await client.invoke("ThrowException", "boom")
-                == .failure("1", isDetailed ? text + " InvalidOperationException: boom" : text))
-            #expect(try await client.invoke("MethodThatThrowsHubException") == .failure("1",
-                "An unexpected error occurred invoking 'MethodThatThrowsHubException' on the server. "
-                    + "HubException: This is a hub exception"))
+            #expect(
+                try await client.invoke("ThrowException", "boom")
+                    == .failure("1", isDetailed ? text + " InvalidOperationException: boom" : text))
+            #expect(
+                try await client.invoke("MethodThatThrowsHubException")
+                    == .failure(
+                        "1",
+                        "An unexpected error occurred invoking 'MethodThatThrowsHubException' on the server. "
+                            + "HubException: This is a hub exception"))
         }
     }
 

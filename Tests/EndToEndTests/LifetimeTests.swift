@@ -64,10 +64,13 @@ import Testing
 
     @Test(arguments: [false, true])
     func `Why the hub crashed while connecting is told with detailed errors only`(isDetailed: Bool) async throws {
-        try await withServer { $0.detailedErrors = isDetailed } _: { server in
+        try await withServer {
+            $0.detailedErrors = isDetailed
+        } _: { server in
             let client = try await server.client(query: "crash=oops")
             let text = "Connection closed with an error."
-            #expect(try await client.next() == .close(error: isDetailed ? text + " InvalidOperationException: oops" : text))
+            #expect(
+                try await client.next() == .close(error: isDetailed ? text + " InvalidOperationException: oops" : text))
         }
     }
 
@@ -104,7 +107,9 @@ import Testing
     }
 
     @Test func `A long-polling client that stops polling is given up`() async throws {
-        try await withServer { $0.disconnectTimeout = .seconds(1) } _: { server in
+        try await withServer {
+            $0.disconnectTimeout = .seconds(1)
+        } _: { server in
             let client = try await server.client(Wire(transport: .longPolling, hubProtocol: .json))
             try await server.bulletin.wait(for: "connected")
             client.transport.drop()
@@ -114,10 +119,19 @@ import Testing
 
     @Test(arguments: Wire.all)
     func `What the hub knows about its caller`(wire: Wire) async throws {
-        try await withServer { $0.userID = { _, request in request.query("user") } } _: { server in
-            let client = try await server.client(wire, query: "user=ann&colour=bl%C3%BCe", headers: [("User-Agent", "test/1")])
-            #expect(try await client.invoke("Features") == .result("1",
-                [.string(wire.transport.rawValue), .string(wire.hubProtocol.rawValue), "/hub", "blüe", "test/1"]))
+        try await withServer {
+            $0.userID = { _, request in request.query("user") }
+        } _: { server in
+            let client = try await server.client(
+                wire, query: "user=ann&colour=bl%C3%BCe", headers: [("User-Agent", "test/1")])
+            #expect(
+                try await client.invoke("Features")
+                    == .result(
+                        "1",
+                        [
+                            .string(wire.transport.rawValue), .string(wire.hubProtocol.rawValue), "/hub", "blüe",
+                            "test/1",
+                        ]))
             #expect(try await client.invoke("UserID") == .result("1", "ann"))
             _ = try await client.invoke("Keep", "this")
             #expect(try await client.invoke("Kept") == .result("1", "this"))

@@ -39,7 +39,9 @@ import Testing
     }
 
     @Test func `A poll without data ends after the poll timeout`() async throws {
-        try await withServer { $0.pollTimeout = .seconds(1) } _: { server in
+        try await withServer {
+            $0.pollTimeout = .seconds(1)
+        } _: { server in
             let target = try await target(server)
             let polls = try await server.connect()
             _ = try await polls.request("GET", target)
@@ -117,7 +119,8 @@ import Testing
             try await withThrowingTaskGroup(of: Reply.self) { posts in
                 for number in 0..<20 {
                     posts.addTask {
-                        let text = "{\"type\":1,\"invocationId\":\"\(number)\",\"target\":\"Echo\",\"arguments\":[\(number)]}\u{1E}"
+                        let text =
+                            "{\"type\":1,\"invocationId\":\"\(number)\",\"target\":\"Echo\",\"arguments\":[\(number)]}\u{1E}"
                         return try await server.request("POST", target, body: text)
                     }
                 }
@@ -134,7 +137,8 @@ import Testing
         try await withServer { server in
             let target = try await target(server)
             #expect(try await server.request("POST", target, body: String(buffer: Self.handshake)).status == 200)
-            let transport: any ClientTransport = kind == .longPolling
+            let transport: any ClientTransport =
+                kind == .longPolling
                 ? try await LongPollingClient(server, target, headers: [])
                 : try await EventStreamClient(server, target, headers: [])
             #expect(try await transport.receive() == ByteBuffer(string: "{}\u{1E}"))

@@ -64,8 +64,12 @@ struct Game {
             #expect(renamed == .result("1", "by another name"))
             for name in ["original", "hidden"] {
                 let answer = try await client.invoke(name)
-                #expect(answer == .failure("1",
-                    "Failed to invoke '\(name)' due to an error on the server. HubException: Method does not exist."))
+                #expect(
+                    answer
+                        == .failure(
+                            "1",
+                            "Failed to invoke '\(name)' due to an error on the server. HubException: Method does not exist."
+                        ))
             }
         }
     }

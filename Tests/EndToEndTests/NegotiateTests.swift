@@ -53,22 +53,29 @@ import Testing
 
     @Test(arguments: ["negotiateVersion=0", ""])
     func `A version below the minimum is an error`(query: String) async throws {
-        try await withServer { $0.minimumNegotiateVersion = 1 } _: { server in
+        try await withServer {
+            $0.minimumNegotiateVersion = 1
+        } _: { server in
             let answer = try await server.negotiate(query: query)
-            #expect(answer.error
-                == "The client requested version '0', but the server does not support this version.")
+            #expect(
+                answer.error
+                    == "The client requested version '0', but the server does not support this version.")
         }
     }
 
     @Test func `Only the transports of the options are offered`() async throws {
-        try await withServer { $0.transports = [.longPolling] } _: { server in
+        try await withServer {
+            $0.transports = [.longPolling]
+        } _: { server in
             let answer = try await server.negotiate()
             #expect(answer.availableTransports == [Self.all[2]])
         }
     }
 
     @Test func `Stateful reconnect is granted to those who ask, where it is allowed`() async throws {
-        try await withServer { $0.allowStatefulReconnects = true } _: { server in
+        try await withServer {
+            $0.allowStatefulReconnects = true
+        } _: { server in
             for (wish, answer) in [("=true", true), ("=True", true), ("=false", nil), ("=1", nil), ("", nil)] {
                 let query = "negotiateVersion=1&useStatefulReconnect\(wish)"
                 let negotiated = try await server.negotiate(query: query)
@@ -83,7 +90,9 @@ import Testing
     }
 
     @Test func `Connections that nobody opens are bounded`() async throws {
-        try await withServer { $0.maximumPendingConnections = 3 } _: { server in
+        try await withServer {
+            $0.maximumPendingConnections = 3
+        } _: { server in
             for _ in 0..<3 {
                 let answer = try await server.negotiate()
                 #expect(answer.error == nil)

@@ -26,7 +26,8 @@ private enum Process {
 
 @Suite struct ObservabilityTests {
     @Test(arguments: [
-        (TransportKind.webSockets, "web_sockets"), (.serverSentEvents, "server_sent_events"), (.longPolling, "long_polling"),
+        (TransportKind.webSockets, "web_sockets"), (.serverSentEvents, "server_sent_events"),
+        (.longPolling, "long_polling"),
     ])
     func `Connections are counted and timed by transport and end`(kind: TransportKind, name: String) async throws {
         let metrics = Process.metrics
@@ -56,8 +57,9 @@ private enum Process {
                 InMemoryTracer.traceIDKey: "trace-of-the-caller", InMemoryTracer.spanIDKey: "span-of-the-caller",
             ]
             for (target, arguments) in [("Echo", ["x"]), ("ThrowException", ["boom"])] as [(String, [HubValue])] {
-                try await client.send(.invocation(
-                    .init(id: target, target: target, arguments: .values(arguments), headers: parent)))
+                try await client.send(
+                    .invocation(
+                        .init(id: target, target: target, arguments: .values(arguments), headers: parent)))
                 _ = try await client.next()
             }
             let spans = tracer.finishedSpans.filter { $0.traceID == "trace-of-the-caller" }

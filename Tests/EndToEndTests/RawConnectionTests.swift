@@ -101,7 +101,9 @@ import _SignalRWebSocket
     }
 
     @Test(arguments: TransportKind.allCases)
-    func `The connection ends with its handler, and the handler's messages with the connection`(kind: TransportKind) async throws {
+    func `The connection ends with its handler, and the handler's messages with the connection`(
+        kind: TransportKind
+    ) async throws {
         let bulletin = Bulletin()
         try await withRaw { connection in
             for await message in connection.messages {

@@ -46,7 +46,9 @@ import Testing
 
     @Test func `A client that does not answer holds the shutdown for the close timeout only`() async throws {
         let start = ContinuousClock.now
-        try await withServer { $0.webSocketCloseTimeout = .seconds(1) } _: { server in
+        try await withServer {
+            $0.webSocketCloseTimeout = .seconds(1)
+        } _: { server in
             let client = try await server.client()
             try await (client.transport as? WebSocketClient)?.socket.stopReading()
             await server.shutDown()

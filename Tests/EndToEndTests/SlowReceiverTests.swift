@@ -64,7 +64,8 @@ import _SignalRWebSocket
                     var sockets: [Socket] = []
                     for _ in stride(from: part, to: count, by: 8) {
                         let client = HubClient(try await WebSocketClient(server, "/hub"), .json)
-                        guard try await client.handshake(.json) == "{}", let socket = client.transport as? WebSocketClient
+                        guard try await client.handshake(.json) == "{}",
+                            let socket = client.transport as? WebSocketClient
                         else { throw TimedOut() }
                         sockets.append(socket.socket)
                     }

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOConcurrencyHelpers
-@testable import SignalR
 import SignalRWire
 import Testing
+
+@testable import SignalR
 
 @Suite struct StatefulReconnectTests {
     private func withServer(
@@ -88,7 +89,9 @@ import Testing
     }
 
     @Test func `Who stays away too long is gone`() async throws {
-        try await withServer { $0.disconnectTimeout = .seconds(1) } _: { server in
+        try await withServer {
+            $0.disconnectTimeout = .seconds(1)
+        } _: { server in
             let client = try await StatefulClient(server)
             try await client.drop()
             try await server.bulletin.wait(for: "disconnected in order")
@@ -116,7 +119,9 @@ import Testing
     }
 
     @Test func `Past the buffer's limit messages wait for an Ack`() async throws {
-        try await withServer { $0.statefulReconnectBufferSize = 1000 } _: { server in
+        try await withServer {
+            $0.statefulReconnectBufferSize = 1000
+        } _: { server in
             let client = try await StatefulClient(server)
             let texts = (1...4).map { "\($0)" + String(repeating: ".", count: 600) }
             for text in texts { try await tick(client, text) }
@@ -132,11 +137,29 @@ import Testing
     }
 
     @Test func `One message may be larger than the buffer`() async throws {
-        try await withServer { $0.statefulReconnectBufferSize = 1000 } _: { server in
+        try await withServer {
+            $0.statefulReconnectBufferSize = 1000
+        } _: { server in
             let client = try await StatefulClient(server)
             let long = String(repeating: "x", count: 5000)
             try await tick(client, long)
             #expect(try await client.next() == .call("Tick", [.string(long)]))
+        }
+    }
+
+    @Test func `A stream waits for the client's Acks instead of filling the queue`() async throws {
+        try await withServer {
+            $0.statefulReconnectBufferSize = 10_000
+            $0.maximumOutboundQueue = 100_000
+        } _: { server in
+            let client = try await StatefulClient(server)
+            try await client.send(.stream("Numbers", [1000, 1000], id: "1"))
+            let pad = String(repeating: " ", count: 1000)
+            for number in 0..<1000 {
+                #expect(try await client.next() == .item("1", .string("\(number)\(pad)")))
+                if number % 5 == 4 { try await client.send(.ack(Int64(number + 1))) }
+            }
+            #expect(try await client.next() == .end("1"))
         }
     }
 

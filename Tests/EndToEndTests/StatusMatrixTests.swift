@@ -22,25 +22,31 @@ import Testing
     private static let events = [("Accept", "text/event-stream")]
     private static let unknown = "/hub?id=AAAAAAAAAAAAAAAAAAAAAA"
 
-    private static let misuses: [Misuse] = [
-        Misuse(method: "PUT", target: "/hub", status: 405),
-        Misuse(method: "PATCH", target: "/hub?id=x", status: 405),
-        Misuse(method: "GET", target: "/hub/negotiate", status: 405),
-        Misuse(method: "DELETE", target: "/hub/negotiate", status: 405),
-    ] + [
-        ("GET", []), ("GET", events), ("POST", []), ("DELETE", []),
-    ].flatMap { method, headers in
+    private static let misuses: [Misuse] =
         [
-            Misuse(method: method, target: "/hub", headers: headers, status: 400, body: "Connection ID required"),
-            Misuse(method: method, target: "/hub?id=", headers: headers, status: 400, body: "Connection ID required"),
-            Misuse(method: method, target: unknown, headers: headers, status: 404, body: "No Connection with that ID"),
-            Misuse(method: method, target: "/hub?ID=zzz", headers: headers, status: 404, body: "No Connection with that ID"),
+            Misuse(method: "PUT", target: "/hub", status: 405),
+            Misuse(method: "PATCH", target: "/hub?id=x", status: 405),
+            Misuse(method: "GET", target: "/hub/negotiate", status: 405),
+            Misuse(method: "DELETE", target: "/hub/negotiate", status: 405),
         ]
-    } + [
-        Misuse(
-            method: "GET", target: unknown, headers: WebSocketClient.handshake, status: 404,
-            body: "No Connection with that ID", contentType: nil)
-    ]
+        + [
+            ("GET", []), ("GET", events), ("POST", []), ("DELETE", []),
+        ].flatMap { method, headers in
+            [
+                Misuse(method: method, target: "/hub", headers: headers, status: 400, body: "Connection ID required"),
+                Misuse(
+                    method: method, target: "/hub?id=", headers: headers, status: 400, body: "Connection ID required"),
+                Misuse(
+                    method: method, target: unknown, headers: headers, status: 404, body: "No Connection with that ID"),
+                Misuse(
+                    method: method, target: "/hub?ID=zzz", headers: headers, status: 404,
+                    body: "No Connection with that ID"),
+            ]
+        } + [
+            Misuse(
+                method: "GET", target: unknown, headers: WebSocketClient.handshake, status: 404,
+                body: "No Connection with that ID", contentType: nil)
+        ]
 
     @Test(arguments: misuses)
     func `Requests that name no connection`(misuse: Misuse) async throws {
@@ -61,7 +67,9 @@ import Testing
 
     @Test(arguments: TransportKind.allCases)
     func `A transport that is switched off`(kind: TransportKind) async throws {
-        try await withServer { $0.transports = TransportKind.allCases.filter { $0 != kind } } _: { server in
+        try await withServer {
+            $0.transports = TransportKind.allCases.filter { $0 != kind }
+        } _: { server in
             let id = try await server.negotiate().token
             let reply = try await server.request("GET", "/hub?id=\(id)", headers: Self.headers(of: kind))
             #expect(reply.status == 404)

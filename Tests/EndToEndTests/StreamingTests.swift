@@ -34,7 +34,9 @@ import Testing
 
     @Test(arguments: Wire.all)
     func `Losing the client cancels its streams`(wire: Wire) async throws {
-        try await withServer { $0.disconnectTimeout = .seconds(5) } _: { server in
+        try await withServer {
+            $0.disconnectTimeout = .seconds(5)
+        } _: { server in
             let client = try await server.client(wire)
             try await client.send(.stream("InfiniteStream", id: "1"))
             try await server.bulletin.wait(for: "streaming")
@@ -55,26 +57,42 @@ import Testing
     }
 
     @Test func `With detailed errors a broken stream tells why`() async throws {
-        try await withServer { $0.detailedErrors = true } _: { server in
+        try await withServer {
+            $0.detailedErrors = true
+        } _: { server in
             let client = try await server.client()
             try await client.send(.stream("FailingStream", [false], id: "1"))
             _ = try await client.next()
-            #expect(try await client.next() == .failure("1",
-                "An error occurred on the server while streaming results. InvalidOperationException: broken"))
+            #expect(
+                try await client.next()
+                    == .failure(
+                        "1",
+                        "An error occurred on the server while streaming results. InvalidOperationException: broken"))
         }
     }
 
     @Test func `Plain and streaming calls are not to be mixed up`() async throws {
         try await withServer { server in
             let client = try await server.client()
-            #expect(try await client.invoke("Stream") == .failure("1",
-                "The client attempted to invoke the streaming 'Stream' method with a non-streaming invocation."))
+            #expect(
+                try await client.invoke("Stream")
+                    == .failure(
+                        "1",
+                        "The client attempted to invoke the streaming 'Stream' method with a non-streaming invocation.")
+            )
             try await client.send(.stream("Echo", ["x"], id: "2"))
-            #expect(try await client.next() == .failure("2",
-                "The client attempted to invoke the non-streaming 'Echo' method with a streaming invocation."))
+            #expect(
+                try await client.next()
+                    == .failure(
+                        "2",
+                        "The client attempted to invoke the non-streaming 'Echo' method with a streaming invocation."))
             try await client.send(.stream("NoStream", id: "3"))
-            #expect(try await client.next() == .failure("3",
-                "The value returned by the streaming method 'NoStream' is not a ChannelReader<> or IAsyncEnumerable<>."))
+            #expect(
+                try await client.next()
+                    == .failure(
+                        "3",
+                        "The value returned by the streaming method 'NoStream' is not a ChannelReader<> or IAsyncEnumerable<>."
+                    ))
         }
     }
 
@@ -110,7 +128,8 @@ import Testing
             // 100 MB: more than sockets and queue hold together.
             try await client.send(.stream("Numbers", [100_000, 1000], id: "1"))
             #expect(try await client.next() != nil)
-            let socket = (client.transport as? WebSocketClient)?.socket ?? (client.transport as? EventStreamClient)?.stream
+            let socket =
+                (client.transport as? WebSocketClient)?.socket ?? (client.transport as? EventStreamClient)?.stream
             try await socket?.stopReading()
             // Without waiting, the queue would overflow first: slow_consumer_bytes.
             try await server.bulletin.wait(for: "disconnected slow_consumer_time")

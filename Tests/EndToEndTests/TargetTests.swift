@@ -39,12 +39,16 @@ import Testing
         }
 
         func join(_ group: String, _ members: Int...) async throws {
-            for member in members { #expect(try await clients[member].invoke("Join", .string(group)) == .result("1", .null)) }
+            for member in members {
+                #expect(try await clients[member].invoke("Join", .string(group)) == .result("1", .null))
+            }
         }
     }
 
     private func withRoom(_ body: @Sendable (Room) async throws -> Void) async throws {
-        try await withServer { $0.userID = { _, request in request.query("user") } } _: { server in
+        try await withServer {
+            $0.userID = { _, request in request.query("user") }
+        } _: { server in
             try await body(Room(server))
         }
     }
@@ -107,9 +111,12 @@ import Testing
     @Test func `A group without a name is an error`() async throws {
         try await withRoom { room in
             let answer = try await room.clients[0].invoke("ToGroup", "", "hi")
-            #expect(answer == .failure("1",
-                "An unexpected error occurred invoking 'ToGroup' on the server. "
-                    + "HubException: Cannot send to an empty group name."))
+            #expect(
+                answer
+                    == .failure(
+                        "1",
+                        "An unexpected error occurred invoking 'ToGroup' on the server. "
+                            + "HubException: Cannot send to an empty group name."))
         }
     }
 

@@ -36,8 +36,12 @@ import Testing
             let client = try await server.client(wire)
             try await client.send(.call("StreamingConcat", id: "2", streams: ["1"]))
             try await client.send(.failure("1", "Something bad"))
-            #expect(try await client.next() == .failure("2",
-                "An unexpected error occurred invoking 'StreamingConcat' on the server. HubException: Something bad"))
+            #expect(
+                try await client.next()
+                    == .failure(
+                        "2",
+                        "An unexpected error occurred invoking 'StreamingConcat' on the server. HubException: Something bad"
+                    ))
         }
     }
 
@@ -45,9 +49,11 @@ import Testing
     func `The number of streams must match`(wire: Wire) async throws {
         try await withServer { server in
             let client = try await server.client(wire)
-            let text = "An unexpected error occurred invoking 'StreamingConcat' on the server. HubException: Client sent "
-            #expect(try await client.invoke("StreamingConcat")
-                == .failure("1", text + "0 stream(s), Hub method expects 1."))
+            let text =
+                "An unexpected error occurred invoking 'StreamingConcat' on the server. HubException: Client sent "
+            #expect(
+                try await client.invoke("StreamingConcat")
+                    == .failure("1", text + "0 stream(s), Hub method expects 1."))
             try await client.send(.call("StreamingConcat", id: "2", streams: ["7", "8"]))
             #expect(try await client.next() == .failure("2", text + "2 stream(s), Hub method expects 1."))
         }
@@ -58,9 +64,12 @@ import Testing
             let client = try await server.client()
             try await client.send(.call("StreamingConcat", id: "2", streams: ["1"]))
             try await client.send(.item("1", [1, 2]))
-            #expect(try await client.next() == .failure("2",
-                "An unexpected error occurred invoking 'StreamingConcat' on the server. "
-                    + "HubException: Failed to bind Stream message."))
+            #expect(
+                try await client.next()
+                    == .failure(
+                        "2",
+                        "An unexpected error occurred invoking 'StreamingConcat' on the server. "
+                            + "HubException: Failed to bind Stream message."))
             #expect(try await client.invoke("AddTwo", 1, 2) == .result("1", 3))
         }
     }

@@ -51,7 +51,9 @@ import _SignalRWebSocket
     ]
 
     @Test(arguments: violations)
-    func `Broken frames close with their code and nobody else notices`(name: String, bytes: [UInt8], code: UInt16) async throws {
+    func `Broken frames close with their code and nobody else notices`(
+        name: String, bytes: [UInt8], code: UInt16
+    ) async throws {
         try await withServer { server in
             let bystander = try await server.client()
             let (socket, client) = try await connected(server)
@@ -77,7 +79,9 @@ import _SignalRWebSocket
     }
 
     @Test func `A client that does not answer Close is cut off`() async throws {
-        try await withServer { $0.webSocketCloseTimeout = .milliseconds(200) } _: { server in
+        try await withServer {
+            $0.webSocketCloseTimeout = .milliseconds(200)
+        } _: { server in
             let (socket, client) = try await connected(server)
             try await client.send(.call("Abort"))
             // Reads bytes instead of frames, so that nothing answers.

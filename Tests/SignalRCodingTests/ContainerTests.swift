@@ -8,6 +8,7 @@ import Testing
 @Suite struct KeyTests {
     private struct Pair: Codable, Equatable {
         var userName: String
+        // swift-format-ignore: AlwaysUseLowerCamelCase
         var URL: Int?
     }
 

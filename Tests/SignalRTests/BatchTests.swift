@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOCore
-@testable import SignalR
 import Testing
+
+@testable import SignalR
 
 @Suite struct BatchTests {
     private func batch(_ text: String) -> Batch { Batch(ByteBuffer(string: text)) }

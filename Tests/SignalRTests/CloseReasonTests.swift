@@ -1,8 +1,9 @@
 // SignalBox: what each cause of an end is called, and what clients are told
 // SPDX-License-Identifier: Apache-2.0
 
-@testable import SignalR
 import Testing
+
+@testable import SignalR
 
 @Suite struct CloseReasonTests {
     private static let error = "Connection closed with an error."
@@ -31,7 +32,10 @@ import Testing
             .init(error: error + " InvalidDataException: x", allowReconnect: true), false
         ),
         (.writeFailed("x"), "write_failed", .init(error: error, allowReconnect: true), false),
-        (.refused(HubError("no"), detailed: false), "refused", .init(error: error + " HubException: no", allowReconnect: false), false),
+        (
+            .refused(HubError("no"), detailed: false), "refused",
+            .init(error: error + " HubException: no", allowReconnect: false), false
+        ),
     ]
 
     @Test func `The table`() {
@@ -44,8 +48,10 @@ import Testing
 
     @Test func `Details are hidden unless the options say otherwise`() {
         #expect(CloseReason.clientTimeout.hidingError(unless: false).message?.error == Self.error)
-        #expect(CloseReason.clientTimeout.hidingError(unless: true).message?.error == Self.error
-            + " OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval.")
+        #expect(
+            CloseReason.clientTimeout.hidingError(unless: true).message?.error == Self.error
+                + " OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval."
+        )
         #expect(CloseReason.aborted.hidingError(unless: true) == .aborted)
     }
 

@@ -5,8 +5,9 @@ import HTTPTypes
 import Logging
 import NIOCore
 import NIOEmbedded
-@testable import SignalR
 import Testing
+
+@testable import SignalR
 
 @Suite struct ConnectionSetTests {
     /// A linear congruential generator, so that a failure can be repeated.
@@ -41,7 +42,9 @@ import Testing
         for (set, expected) in zip(sets, model) { #expect(Set(set.members.map(\.id)) == expected) }
         for connection in connections {
             // Every place that a connection remembers is its own.
-            for membership in connection.memberships { #expect(membership.set.members[membership.index] === connection) }
+            for membership in connection.memberships {
+                #expect(membership.set.members[membership.index] === connection)
+            }
         }
         for connection in connections { connection.memberships = [] }
     }

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOPosix
-@testable import SignalR
 import SignalRWire
 import Testing
+
+@testable import SignalR
 
 private struct Twice: Hub {
     static let methods: [HubMethodDefinition<Twice>] = [
@@ -15,7 +16,8 @@ private struct Twice: Hub {
 
 private struct Once: Hub {
     static let methods: [HubMethodDefinition<Once>] = [
-        HubMethodDefinition("Send", parameters: 1, streams: 2, kind: .stream, policies: ["p"]) { _ in { _, _ in .void } }
+        HubMethodDefinition("Send", parameters: 1, streams: 2, kind: .stream, policies: ["p"]) { _ in { _, _ in .void }
+        }
     ]
 }
 

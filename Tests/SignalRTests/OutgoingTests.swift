@@ -3,9 +3,10 @@
 
 import NIOConcurrencyHelpers
 import NIOCore
-@testable import SignalR
 import SignalRWire
 import Testing
+
+@testable import SignalR
 
 /// Writes the target of an invocation, and counts.
 private final class CountingCodec: HubCodec {

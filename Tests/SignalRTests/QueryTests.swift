@@ -27,7 +27,8 @@ import Testing
 
     private static let tokens: [(header: String?, query: String, token: String?)] = [
         ("Bearer abc", "", "abc"), ("bearer abc", "", "abc"), (nil, "access_token=abc", "abc"),
-        ("Bearer head", "access_token=query", "head"), ("Basic abc", "access_token=query", nil), (nil, "", nil), ("Bearer", "", nil),
+        ("Bearer head", "access_token=query", "head"), ("Basic abc", "access_token=query", nil), (nil, "", nil),
+        ("Bearer", "", nil),
     ]
 
     @Test(arguments: tokens)
@@ -39,7 +40,8 @@ import Testing
 
     @Test func `Connections remember headers, but for the handshake's and the secret ones`() {
         let headers: HTTPFields = [
-            .userAgent: "test", .accept: "a", .authorization: "Bearer secret", .secWebSocketKey: "key", .upgrade: "websocket",
+            .userAgent: "test", .accept: "a", .authorization: "Bearer secret", .secWebSocketKey: "key",
+            .upgrade: "websocket",
             .cookie: "",
         ]
         let request = RequestFeatures(HubRequest(method: .get, path: "/hub", rawQuery: "a=1", headers: headers))

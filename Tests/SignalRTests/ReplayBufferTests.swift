@@ -1,9 +1,10 @@
 // SignalBox: numbering, acknowledging and holding back for stateful clients
 // SPDX-License-Identifier: Apache-2.0
 
-@testable import SignalR
 import SignalRWire
 import Testing
+
+@testable import SignalR
 
 @Suite struct ReplayBufferTests {
     private func message(_ number: Int64) -> Outgoing { Outgoing(.ack(number)) }

@@ -4,8 +4,9 @@
 import Logging
 import NIOCore
 import NIOEmbedded
-@testable import SignalR
 import Testing
+
+@testable import SignalR
 
 @Suite struct SessionTableTests {
     private let loop = EmbeddedEventLoop()
@@ -76,9 +77,13 @@ import Testing
         #expect(!table.keep(ByteBuffer(string: "def"), for: token, limit: 5))
         #expect(table.keep(ByteBuffer(string: "de"), for: token, limit: 5))
         #expect(!table.keep(ByteBuffer(string: "x"), for: ConnectionID(), limit: 5))
-        guard case .made(_, let early) = table.activate(token, as: .longPolling, make: { _ in
-            Connection.forTests(registry, on: loop)
-        }) else {
+        guard
+            case .made(_, let early) = table.activate(
+                token, as: .longPolling,
+                make: { _ in
+                    Connection.forTests(registry, on: loop)
+                })
+        else {
             Issue.record("not made")
             return
         }

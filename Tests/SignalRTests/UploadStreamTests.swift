@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOConcurrencyHelpers
-@testable import SignalR
 import SignalRWire
 import Testing
+
+@testable import SignalR
 
 @Suite struct UploadStreamTests {
     private let drains = NIOLockedValueBox(0)

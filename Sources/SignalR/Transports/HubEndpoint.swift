@@ -47,7 +47,8 @@ package final class HubEndpoint: Sendable {
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
         do {
             let user = try await authorize(request)
-            let response = isNegotiate
+            let response =
+                isNegotiate
                 ? negotiate(request, user, host) : try await transport(request, user, host)
             return crossOrigin(response, request)
         } catch let refused as Refusal {
@@ -88,7 +89,9 @@ package final class HubEndpoint: Sendable {
     }
 
     private func preflight(_ request: HubRequest) -> HubResponse {
-        var headers: HTTPFields = [.accessControlAllowMethods: "GET, POST, DELETE, OPTIONS", .accessControlMaxAge: "600"]
+        var headers: HTTPFields = [
+            .accessControlAllowMethods: "GET, POST, DELETE, OPTIONS", .accessControlMaxAge: "600",
+        ]
         let own = ["authorization", "content-type", "x-requested-with", "x-signalr-user-agent", "cache-control"]
         headers[.accessControlAllowHeaders] = (own + (options.cors?.allowedHeaders ?? [])).joined(separator: ", ")
         return HubResponse(.noContent, headers: headers)
@@ -114,20 +117,25 @@ package final class HubEndpoint: Sendable {
 
     private func answer(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) -> NegotiateResponse {
         let version: Int
-        switch NegotiateVersion.resolve(query: request.query("negotiateVersion"), minimum: options.minimumNegotiateVersion) {
+        switch NegotiateVersion.resolve(
+            query: request.query("negotiateVersion"), minimum: options.minimumNegotiateVersion)
+        {
         case .success(let resolved): version = resolved
         case .failure(let error): return .failure(error.message)
         }
         let id = ConnectionID()
         let token = version > 0 ? ConnectionID() : id
-        let isStateful = options.allowStatefulReconnects && request.query("useStatefulReconnect")?.lowercased() == "true"
+        let isStateful =
+            options.allowStatefulReconnects && request.query("useStatefulReconnect")?.lowercased() == "true"
         guard sessions.insert(.init(id: id, isStateful: isStateful), token: token) else {
             return .failure("The server has too many connections that were negotiated and not opened.")
         }
-        return .success(.init(
-            negotiateVersion: version, connectionID: id.description,
-            connectionToken: version > 0 ? token.description : nil, useStatefulReconnect: isStateful,
-            availableTransports: options.transports.filter { host != nil || $0 == .longPolling }.map(Self.describe)))
+        return .success(
+            .init(
+                negotiateVersion: version, connectionID: id.description,
+                connectionToken: version > 0 ? token.description : nil, useStatefulReconnect: isStateful,
+                availableTransports: options.transports.filter { host != nil || $0 == .longPolling }.map(Self.describe))
+        )
     }
 
     private static func describe(_ kind: TransportKind) -> AvailableTransport {
@@ -147,8 +155,12 @@ package final class HubEndpoint: Sendable {
     }
 
     private func get(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) async throws -> HubResponse {
-        if request.headers[.accept]?.contains("text/event-stream") == true { return try serverSentEvents(request, user, host) }
-        if request.headers[.upgrade]?.lowercased().contains("websocket") == true { return try webSocket(request, user, host) }
+        if request.headers[.accept]?.contains("text/event-stream") == true {
+            return try serverSentEvents(request, user, host)
+        }
+        if request.headers[.upgrade]?.lowercased().contains("websocket") == true {
+            return try webSocket(request, user, host)
+        }
         return try await longPolling(request, user, host)
     }
 
@@ -171,9 +183,11 @@ package final class HubEndpoint: Sendable {
 
     private func takeable(_ host: HostChannel?, _ kind: TransportKind) throws -> any Channel {
         if let host { return host.channel }
-        logger.warning("This server cannot carry the transport; start the app with `server: .signalR(router)`", metadata: [
-            "signalr.transport": "\(kind.metricName)"
-        ])
+        logger.warning(
+            "This server cannot carry the transport; start the app with `server: .signalR(router)`",
+            metadata: [
+                "signalr.transport": "\(kind.metricName)"
+            ])
         throw Refusal(.text(.notFound, "\(kind.rawValue) transport not supported by this end point type").uncached())
     }
 
@@ -190,7 +204,8 @@ package final class HubEndpoint: Sendable {
 
     /// Turns a negotiated entry into a connection of this transport. Only one request can win.
     private func activate(
-        _ token: ConnectionID, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?, on eventLoop: any EventLoop
+        _ token: ConnectionID, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?,
+        on eventLoop: any EventLoop
     ) throws -> Connection {
         let made = sessions.activate(token, as: kind) { self.connection($0, request, user, on: eventLoop) }
         switch made {
@@ -213,7 +228,8 @@ package final class HubEndpoint: Sendable {
             try checkEnabled(.webSockets)
             let channel = try takeable(host, .webSockets)
             _ = sessions.insert(.init(id: id, isStateful: false), token: id, unbounded: true)
-            let response = upgrade(head, try activate(id, as: .webSockets, request, user, on: channel.eventLoop), resumes: false)
+            let response = upgrade(
+                head, try activate(id, as: .webSockets, request, user, on: channel.eventLoop), resumes: false)
             if response.takeOver == nil { sessions.remove(id) }
             return response
         }
@@ -232,7 +248,8 @@ package final class HubEndpoint: Sendable {
     }
 
     private func upgradeRefusal(_ head: HTTPRequest) -> HubResponse {
-        guard case .rejected(let status, var headers, let message) = WebSocketHandshake.accept(head, deflate: nil) else {
+        guard case .rejected(let status, var headers, let message) = WebSocketHandshake.accept(head, deflate: nil)
+        else {
             return .text(.badRequest)
         }
         headers[.contentType] = "text/plain"
@@ -244,9 +261,10 @@ package final class HubEndpoint: Sendable {
         case .rejected: return upgradeRefusal(head)
         case .accepted(let headers, let deflate):
             return HubResponse(.switchingProtocols, headers: headers) { [limits] channel in
-                try channel.pipeline.syncOperations.addHandler(WebSocketTransport(
-                    connection, limits: limits, deflate: deflate, resumes: resumes,
-                    isLocal: connection.eventLoop === channel.eventLoop))
+                try channel.pipeline.syncOperations.addHandler(
+                    WebSocketTransport(
+                        connection, limits: limits, deflate: deflate, resumes: resumes,
+                        isLocal: connection.eventLoop === channel.eventLoop))
             }
         }
     }
@@ -276,7 +294,8 @@ package final class HubEndpoint: Sendable {
         case .over(let lastWords):
             sessions.fetched(token)
             return lastWords.map(Self.polled) ?? Self.pollEnded
-        default: connection = try activate(token, as: .longPolling, request, user, on: registry.anyEventLoop(for: token))
+        default:
+            connection = try activate(token, as: .longPolling, request, user, on: registry.anyEventLoop(for: token))
         }
         if let user { connection.onLoop { connection.expiration = user.expiration } }
         host?.onShutdown { connection.onLoop { connection.close(.shutdown) } }
@@ -309,7 +328,8 @@ package final class HubEndpoint: Sendable {
         switch entry {
         case .live(let connection, _):
             let isText = request.headers[.contentType]?.contains("octet-stream") != true
-            return await connection.receiveAndWait(body, isText: isText) ? .text(.ok).uncached() : .text(.notFound).uncached()
+            return await connection.receiveAndWait(body, isText: isText)
+                ? .text(.ok).uncached() : .text(.notFound).uncached()
         case .pending:
             return sessions.keep(body, for: token, limit: options.transportMaximumBufferSize)
                 ? .text(.ok).uncached() : .text(.notFound).uncached()
@@ -334,4 +354,3 @@ private struct Refusal: Error {
     let response: HubResponse
     init(_ response: HubResponse) { self.response = response }
 }
-

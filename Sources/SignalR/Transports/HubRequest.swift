@@ -72,7 +72,9 @@ package enum Query {
         var decoded: [UInt8] = []
         var rest = bytes[...]
         while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), let high = rest.first.flatMap(hex), let low = rest.dropFirst().first.flatMap(hex) {
+            if byte == UInt8(ascii: "%"), let high = rest.first.flatMap(hex),
+                let low = rest.dropFirst().first.flatMap(hex)
+            {
                 decoded.append(high << 4 | low)
                 rest = rest.dropFirst(2)
             } else {

@@ -65,7 +65,8 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     }
 
     func packaging(for format: TransferFormat) -> Packaging {
-        Packaging(rawValue: (isDeflated ? Packaging.deflatedText : .webSocketText).rawValue)?.carrying(format) ?? .webSocketText
+        Packaging(rawValue: (isDeflated ? Packaging.deflatedText : .webSocketText).rawValue)?.carrying(format)
+            ?? .webSocketText
     }
 
     func write(_ bytes: ByteBuffer) {

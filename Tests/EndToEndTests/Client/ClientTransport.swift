@@ -29,7 +29,9 @@ final class EventStreamClient: ClientTransport {
         try await stream.write(Socket.request("GET", target, headers: headers + [("Accept", "text/event-stream")]))
         let head = try await stream.head()
         guard head.status == 200 else { throw UnexpectedReply(reply: head) }
-        guard try await stream.chunk() == ByteBuffer(string: ":\r\n") else { throw BadHTTP(bytes: "no opening comment") }
+        guard try await stream.chunk() == ByteBuffer(string: ":\r\n") else {
+            throw BadHTTP(bytes: "no opening comment")
+        }
     }
 
     func send(_ bytes: ByteBuffer, isText: Bool) async throws { try await sends.post(bytes) }

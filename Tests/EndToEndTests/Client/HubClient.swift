@@ -109,7 +109,8 @@ final class HubClient: Sendable {
 struct UnexpectedMessage: Error { let message: HubMessage? }
 
 extension HubMessage {
-    static func call(_ target: String, _ arguments: [HubValue] = [], id: String? = nil, streams: [String] = []) -> Self {
+    static func call(_ target: String, _ arguments: [HubValue] = [], id: String? = nil, streams: [String] = []) -> Self
+    {
         .invocation(Invocation(id: id, target: target, arguments: .values(arguments), streamIDs: streams))
     }
 
@@ -122,7 +123,9 @@ extension HubMessage {
     static func result(_ id: String, _ value: HubValue) -> Self {
         .completion(Completion(id: id, outcome: .result(.value(value))))
     }
-    static func failure(_ id: String, _ text: String) -> Self { .completion(Completion(id: id, outcome: .failure(text))) }
+    static func failure(_ id: String, _ text: String) -> Self {
+        .completion(Completion(id: id, outcome: .failure(text)))
+    }
     static func end(_ id: String) -> Self { .completion(Completion(id: id, outcome: .void)) }
     static func close(error: String? = nil, allowReconnect: Bool = false) -> Self {
         .close(Close(error: error, allowReconnect: allowReconnect))

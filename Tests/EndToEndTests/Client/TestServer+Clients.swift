@@ -28,7 +28,9 @@ extension TestServer {
         _ path: String = "/hub", query: String = "negotiateVersion=1", headers: [(String, String)] = []
     ) async throws -> Negotiated {
         let reply = try await request("POST", "\(path)/negotiate?\(query)", headers: headers, body: "")
-        guard reply.status == 200, reply["content-type"] == "application/json" else { throw UnexpectedReply(reply: reply) }
+        guard reply.status == 200, reply["content-type"] == "application/json" else {
+            throw UnexpectedReply(reply: reply)
+        }
         return try JSONDecoder().decode(Negotiated.self, from: Data(reply.body.readableBytesView))
     }
 
@@ -60,7 +62,7 @@ extension TestServer {
 
 struct HandshakeRefused: Error { let answer: String? }
 
-/// Connects again when a busy machine was slower than a disconnect timeout of one second, which tests have where they wait for it.
+/// Connects again when a busy machine was slower than a disconnect timeout of one second, which some tests wait for.
 func unlessExpired<T>(_ connect: () async throws -> T) async throws -> T {
     for _ in 0..<10 {
         do {

@@ -25,7 +25,8 @@ final class WebSocketClient: ClientTransport, @unchecked Sendable {
     static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
     static let handshake = [
-        ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key),
+        ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", key),
     ]
 
     /// - Throws: ``UnexpectedReply`` when the server does not upgrade.
@@ -41,7 +42,8 @@ final class WebSocketClient: ClientTransport, @unchecked Sendable {
         }
         let isCompressed = upgrade["sec-websocket-extensions"] != nil
         self.reader = WebSocketReader(
-            role: .client, maximumFrameSize: 1 << 24, inflater: isCompressed ? Inflater() : nil, maximumInflatedSize: 1 << 24)
+            role: .client, maximumFrameSize: 1 << 24, inflater: isCompressed ? Inflater() : nil,
+            maximumInflatedSize: 1 << 24)
     }
 
     /// The code of the server's Close frame.

@@ -35,13 +35,21 @@ extension HubMessage {
         guard case .int(let type) = step["type"] else { throw BadStep(step: step) }
         let id = step["invocationId"]?.asText
         switch type {
-        case 1: self = .call(step["target"]?.asText ?? "", step.items("arguments"), id: id, streams: step.texts("streamIds"))
+        case 1:
+            self = .call(
+                step["target"]?.asText ?? "", step.items("arguments"), id: id, streams: step.texts("streamIds"))
         case 2: self = .item(id ?? "", step["item"] ?? .null)
         case 3:
-            if let error = step["error"]?.asText { self = .failure(id ?? "", error) }
-            else if let result = step["result"] { self = .result(id ?? "", result) }
-            else { self = .end(id ?? "") }
-        case 4: self = .stream(step["target"]?.asText ?? "", step.items("arguments"), id: id ?? "", streams: step.texts("streamIds"))
+            if let error = step["error"]?.asText {
+                self = .failure(id ?? "", error)
+            } else if let result = step["result"] {
+                self = .result(id ?? "", result)
+            } else {
+                self = .end(id ?? "")
+            }
+        case 4:
+            self = .stream(
+                step["target"]?.asText ?? "", step.items("arguments"), id: id ?? "", streams: step.texts("streamIds"))
         case 5: self = .cancel(id ?? "")
         case 6: self = .ping
         case 7: self = .close(error: step["error"]?.asText, allowReconnect: step["allowReconnect"] == true)

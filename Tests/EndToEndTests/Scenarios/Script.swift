@@ -46,8 +46,10 @@ struct Script: Sendable {
             prose: [
                 "server: InvokeAsync throws HubException with that text": { stage in
                     try await expect(
-                        .failure("q", "An unexpected error occurred invoking 'Ask' on the server. "
-                            + "HubException: Client didn't provide a result."), from: stage)
+                        .failure(
+                            "q",
+                            "An unexpected error occurred invoking 'Ask' on the server. "
+                                + "HubException: Client didn't provide a result."), from: stage)
                 }
             ]),
         "flow/onconnected-throws": Script(
@@ -60,7 +62,8 @@ struct Script: Sendable {
             prose: ["server: Context.Abort()": { try await $0.client.send(.call("Abort")) }],
             after: ends),
         "flow/client-close": Script(
-            prose: ["server: OnDisconnected(nil)": { try await $0.server.bulletin.wait(for: "disconnected in order") }]),
+            prose: ["server: OnDisconnected(nil)": { try await $0.server.bulletin.wait(for: "disconnected in order") }]
+        ),
         "stateful/ack-after-one-second": Script(prose: ["advance: 1s": nothing]),
         "stateful/reconnect-replays-unacked": Script(
             before: [2: { try await tick($0, 1) }],

@@ -80,7 +80,8 @@ extension TestHub {
             let text = try arguments.next(String.self)
             return { _, _ in throw InvalidOperationException(description: text) }
         },
-        HubMethodDefinition("MethodThatThrowsHubException") { _ in { _, _ in throw HubError("This is a hub exception") } },
+        HubMethodDefinition("MethodThatThrowsHubException") { _ in { _, _ in throw HubError("This is a hub exception") }
+        },
     ]
 }
 
@@ -107,23 +108,26 @@ extension TestHub {
             let pad = String(repeating: " ", count: padding)
             return { _, _ in
                 let made = NIOLockedValueBox(0)
-                return .stream(AsyncStream {
-                    let number = made.withLockedValue { made in
-                        defer { made += 1 }
-                        return made
-                    }
-                    return number < count ? "\(number)\(pad)" : nil
-                })
+                return .stream(
+                    AsyncStream {
+                        let number = made.withLockedValue { made in
+                            defer { made += 1 }
+                            return made
+                        }
+                        return number < count ? "\(number)\(pad)" : nil
+                    })
             }
         },
         HubMethodDefinition("FailingStream", parameters: 1, kind: .stream) { arguments in
             let isHubError = try arguments.next(Bool.self)
             return { _, _ in
-                .stream(AsyncThrowingStream<String, any Error> { continuation in
-                    continuation.yield("a")
-                    continuation.finish(
-                        throwing: isHubError ? HubError("broken") : InvalidOperationException(description: "broken"))
-                })
+                .stream(
+                    AsyncThrowingStream<String, any Error> { continuation in
+                        continuation.yield("a")
+                        continuation.finish(
+                            throwing: isHubError ? HubError("broken") : InvalidOperationException(description: "broken")
+                        )
+                    })
             }
         },
         HubMethodDefinition("NoStream", kind: .stream) { _ in { _, _ in .stream(AsyncStream<Int>?.none) } },
@@ -206,7 +210,8 @@ extension TestHub {
     ]
 
     private static func group(
-        _ name: String, _ change: @escaping @Sendable (HubGroups, _ connection: String, _ group: String) async throws -> Void
+        _ name: String,
+        _ change: @escaping @Sendable (HubGroups, _ connection: String, _ group: String) async throws -> Void
     ) -> HubMethodDefinition<TestHub> {
         HubMethodDefinition(name, parameters: 1) { arguments in
             let group = try arguments.next(String.self)

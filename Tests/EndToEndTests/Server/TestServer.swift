@@ -15,7 +15,7 @@ import SignalRHummingbird
 
 /// A running app with a ``TestHub`` at `/hub`.
 final class TestServer: Sendable {
-    /// Several, so that tests meet connections on different event loops; shared, so that hundreds of tests need few threads.
+    /// Several, so that tests meet connections on different event loops; shared, so that many tests need few threads.
     static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 3)
 
     let port: Int
