@@ -298,7 +298,7 @@ def test_a_connection_can_be_closed_with_a_reason(connect, rest, transport, code
     client, other = connect(transport, codec), connect()
     assert rest("DELETE", f"/connections/{client.connection_id}", query="&reason=too%20loud").status == 200
     close = client.receive()
-    assert (close["type"], close["error"], close.get("allowReconnect", False)) == (7, "too loud", False)
+    assert (close["type"], close["error"], close.get("allowReconnect", False)) == (7, "too loud", True)
     client.expect_end()
     rest("POST", "/:send", news("x"))
     expect_news(other, "x")
@@ -312,7 +312,7 @@ def test_many_can_be_closed_but_for_some(connect, rest, path):
     query = f"&reason=over&excluded={stays.connection_id}"
     assert rest("POST", f"{path}/:closeConnections", query=query).status == 204
     for client in goes:
-        assert client.receive() == {"type": 7, "error": "over"}
+        assert client.receive() == {"type": 7, "error": "over", "allowReconnect": True}
         client.expect_end()
     rest("POST", "/:send", news("x"))
     expect_news(stays, "x")

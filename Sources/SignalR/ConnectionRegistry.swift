@@ -84,7 +84,7 @@ package final class ConnectionRegistry: Sendable {
     /// Queues `message` for every receiver of `target` on this node; returns when it is on its way to the event loops.
     package func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID> = []) {
         if case .connections(let ids) = target {
-            for id in Set(ids) {
+            for id in ids.count == 1 ? ids : Array(Set(ids)) {
                 guard let connection = connection(named: id), !excluding.contains(connection.id) else { continue }
                 connection.onLoop { connection.send(message) }
             }

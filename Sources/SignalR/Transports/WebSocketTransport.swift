@@ -35,6 +35,8 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     private var transport: (any Transport)?
     private var closing = Closing.open
     private var readIsHeld = false
+    /// What the channel said last; asking it again for every message is a noticeable part of a broadcast.
+    private var isWritable = true
     /// What `connection.isOverfull` said last, when it lives on another event loop.
     private var remoteIsFull = false
     private let resumes: Bool
@@ -61,7 +63,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
 
     var canWrite: Bool {
         guard case .open = closing else { return false }
-        return context?.channel.isWritable ?? false
+        return isWritable
     }
 
     func packaging(for format: TransferFormat) -> Packaging {
@@ -126,6 +128,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        isWritable = context.channel.isWritable
         let transport: any Transport = isLocal ? self : RemoteTransport(self, on: context.channel)
         let (connection, resumes) = (connection, resumes)
         self.transport = transport
@@ -219,6 +222,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard let transport else { return }
         let canWrite = context.channel.isWritable
+        isWritable = canWrite
         withConnection { [connection] in connection.writabilityChanged(canWrite, of: transport) }
     }
 
