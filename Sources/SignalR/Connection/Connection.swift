@@ -316,8 +316,10 @@ extension Connection {
     }
 
     /// The same for one of many receivers: those that had the same batch pending share the longer one.
-    func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?) {
+    /// - Parameter atOnce: whether it may leave without waiting for the end of the tick, if nothing is in front of it.
+    func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?, atOnce: Bool) {
         guard let pending else {
+            if atOnce, let transport, transport.canWrite { return transport.write(batch.bytes()) }
             self.pending = batch
             return queued()
         }

@@ -65,6 +65,9 @@ package final class ConnectionShard: @unchecked Sendable {
     private var groups: [String: ConnectionSet] = [:]
     private var users: [String: ConnectionSet] = [:]
     private var dirty: ContiguousArray<Connection> = []
+    /// Deliveries of this tick, and whether the last one had several.
+    private var deliveries = 0
+    private var isBusy = false
     private var ticker: RepeatedTask?
     private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
 
@@ -160,6 +163,7 @@ package final class ConnectionShard: @unchecked Sendable {
     private func deliver(_ message: Outgoing, to receivers: ContiguousArray<Connection>, excluding: Set<ConnectionID>) {
         var known: (format: Format, batch: Batch?)?
         var memo: (before: Batch, after: Batch)?
+        let atOnce = beginDelivery()
         for connection in receivers where connection.state == .open {
             if !excluding.isEmpty, excluding.contains(connection.id) { continue }
             if connection.replay != nil {
@@ -169,8 +173,21 @@ package final class ConnectionShard: @unchecked Sendable {
             if known?.format != connection.format {
                 known = (connection.format, message.batch(for: connection.format, codecs: codecs))
             }
-            if let batch = known?.batch { connection.enqueue(batch, sharing: &memo) }
+            if let batch = known?.batch { connection.enqueue(batch, sharing: &memo, atOnce: atOnce) }
         }
+    }
+
+    /// A lone delivery is written in the pass that finds its receivers; a second pass at the end of the tick would have to fetch them
+    /// all into the cache again. Where the tick before had several, they wait for that second pass and leave joined.
+    private func beginDelivery() -> Bool {
+        deliveries += 1
+        if deliveries == 1 {
+            eventLoop.execute { [self] in
+                isBusy = deliveries > 1
+                deliveries = 0
+            }
+        }
+        return deliveries == 1 && !isBusy
     }
 
     /// One flush per tick: whatever else is queued in this tick joins it.
