@@ -316,22 +316,26 @@ extension Connection {
     }
 
     /// The same for one of many receivers: those that had the same batch pending share the longer one.
-    /// - Parameter atOnce: whether it may leave without waiting for the end of the tick, if nothing is in front of it.
-    func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?, atOnce: Bool) {
-        guard let pending else {
-            if atOnce, let transport, transport.canWrite { return transport.write(batch.bytes()) }
-            self.pending = batch
-            return queued()
-        }
-        if let memo, memo.before === pending {
-            self.pending = memo.after
+    func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?) {
+        if let pending {
+            if let memo, memo.before === pending {
+                self.pending = memo.after
+            } else {
+                let longer = Batch(pending, then: batch)
+                memo = (pending, longer)
+                self.pending = longer
+            }
         } else {
-            let longer = Batch(pending, then: batch)
-            memo = (pending, longer)
-            self.pending = longer
+            self.pending = batch
         }
         queued()
     }
+
+    /// The socket, when whatever is sent to it now comes after everything sent before.
+    var idleSocket: NIOBSDSocket.Handle? { pending == nil ? transport?.idleSocket : nil }
+
+    /// What ``idleSocket`` did not take.
+    func sendRest(_ bytes: ByteBuffer) { transport?.write(bytes) }
 
     private func queued() {
         if !isDirty {

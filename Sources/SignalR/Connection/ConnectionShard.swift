@@ -161,20 +161,8 @@ package final class ConnectionShard: @unchecked Sendable {
     }
 
     private func deliver(_ message: Outgoing, to receivers: ContiguousArray<Connection>, excluding: Set<ConnectionID>) {
-        var known: (format: Format, batch: Batch?)?
-        var memo: (before: Batch, after: Batch)?
-        let atOnce = beginDelivery()
-        for connection in receivers where connection.state == .open {
-            if !excluding.isEmpty, excluding.contains(connection.id) { continue }
-            if connection.replay != nil {
-                connection.send(message)
-                continue
-            }
-            if known?.format != connection.format {
-                known = (connection.format, message.batch(for: connection.format, codecs: codecs))
-            }
-            if let batch = known?.batch { connection.enqueue(batch, sharing: &memo, atOnce: atOnce) }
-        }
+        var delivery = Delivery(message, codecs: codecs, excluding: excluding, atOnce: beginDelivery())
+        delivery.deliver(to: receivers)
     }
 
     /// A lone delivery is written in the pass that finds its receivers; a second pass at the end of the tick would have to fetch them

@@ -26,15 +26,9 @@ enum SocketOutput {
     /// number may be another socket's.
     case socket(NIOBSDSocket.Handle)
 
-    /// Sends what the socket takes at once.
-    /// - Returns: whether that was all; `bytes` holds the rest.
-    fileprivate func send(_ bytes: inout ByteBuffer) -> Bool {
-        guard case .socket(let socket) = self else { return false }
-        let sent = bytes.withUnsafeReadableBytes { write(to: socket, $0) }
-        if sent == bytes.readableBytes { return true }
-        // An error is found again by the channel, which knows what to do about it.
-        bytes.moveReaderIndex(forwardBy: max(0, sent))
-        return false
+    /// - Returns: how many bytes the socket took. An error is found again by the channel, which knows what to do about it.
+    static func send(_ bytes: UnsafeRawBufferPointer, to socket: NIOBSDSocket.Handle) -> Int {
+        max(0, systemSend(socket, bytes))
     }
 }
 
@@ -45,7 +39,7 @@ private let flags = MSG_DONTWAIT
 private let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
 #endif
 
-private func write(to socket: NIOBSDSocket.Handle, _ bytes: UnsafeRawBufferPointer) -> Int {
+private func systemSend(_ socket: NIOBSDSocket.Handle, _ bytes: UnsafeRawBufferPointer) -> Int {
     send(socket, bytes.baseAddress, bytes.count, flags)
 }
 
@@ -57,10 +51,13 @@ protocol SocketTransport: Transport {
 extension SocketTransport {
     /// Writes and flushes, in the order of the calls. On the channel's event loop.
     func put(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        var bytes = bytes
-        if output.send(&bytes) { return }
-        queue(bytes, context)
+        guard let socket = idleSocket else { return queue(bytes, context) }
+        var rest = bytes
+        rest.moveReaderIndex(forwardBy: bytes.withUnsafeReadableBytes { SocketOutput.send($0, to: socket) })
+        if rest.readableBytes > 0 { queue(rest, context) }
     }
+
+    var idleSocket: NIOBSDSocket.Handle? { if case .socket(let socket) = output { socket } else { nil } }
 
     private func queue(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         switch output {
