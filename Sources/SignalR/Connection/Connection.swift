@@ -53,23 +53,23 @@ package final class Connection: @unchecked Sendable {
 
     // MARK: State, on the event loop
 
-    package private(set) var transport: (any Transport)?
+    package private(set) var transport: (any Transport)? { didSet { updateLane() } }
     package private(set) var session: (any ConnectionSession)?
-    package private(set) var state = State.new
+    package private(set) var state = State.new { didSet { updateLane() } }
     /// The codec and packaging in use; text JSON until the handshake picks.
-    package private(set) var format = Format(codec: 0, packaging: .bare)
+    package private(set) var format = Format(codec: 0, packaging: .bare) { didSet { updateLane() } }
     package private(set) var transferFormat = TransferFormat.text
     /// Tells the endpoint that the connection is gone.
     package var onRemoved: (@Sendable () -> Void)?
     /// When the token expires, in seconds since 1970.
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
-    package var isStateful = false
+    package var isStateful = false { didSet { updateLane() } }
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
 
     /// Messages that wait for the next flush, or for a slow client.
-    private var pending: Batch?
+    private var pending: Batch? { didSet { if (pending == nil) != (oldValue == nil) { updateLane() } } }
     private var isDirty = false
     /// The shard's clock when sending stopped to make progress; 0 while it makes progress.
     private var blockedSince: UInt32 = 0
@@ -331,8 +331,14 @@ extension Connection {
         queued()
     }
 
-    /// The socket, when whatever is sent to it now comes after everything sent before.
-    var idleSocket: NIOBSDSocket.Handle? { pending == nil ? transport?.idleSocket : nil }
+    /// How a message for many goes to this client. The shard keeps a copy, which must follow every change of what is used here.
+    var lane: Lane {
+        guard state == .open, pending == nil, !isStateful, let socket = transport?.idleSocket else { return Lane() }
+        return Lane(socket: socket, format: format)
+    }
+
+    /// The transport's ``Transport/idleSocket`` may have changed, or something in the connection.
+    func updateLane() { if shardIndex >= 0 { shard.lanes[shardIndex] = lane } }
 
     /// What ``idleSocket`` did not take.
     func sendRest(_ bytes: ByteBuffer) { transport?.write(bytes) }

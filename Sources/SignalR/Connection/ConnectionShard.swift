@@ -60,8 +60,10 @@ final class ConnectionSet {
 package final class ConnectionShard: @unchecked Sendable {
     package let eventLoop: any EventLoop
     let clock = ShardClock()
-    private let codecs: [any HubCodec]
+    let codecs: [any HubCodec]
     private var all: ContiguousArray<Connection> = []
+    /// One for each of `all`, kept by ``Connection/updateLane()``.
+    var lanes: ContiguousArray<Lane> = []
     private var groups: [String: ConnectionSet] = [:]
     private var users: [String: ConnectionSet] = [:]
     private var dirty: ContiguousArray<Connection> = []
@@ -98,6 +100,7 @@ package final class ConnectionShard: @unchecked Sendable {
     func add(_ connection: Connection) {
         connection.shardIndex = all.count
         all.append(connection)
+        lanes.append(connection.lane)
     }
 
     func register(_ connection: Connection) {
@@ -109,9 +112,10 @@ package final class ConnectionShard: @unchecked Sendable {
         let index = connection.shardIndex
         guard index >= 0 else { return }
         connection.shardIndex = -1
-        let last = all.removeLast()
+        let (last, lane) = (all.removeLast(), lanes.removeLast())
         if last !== connection {
             all[index] = last
+            lanes[index] = lane
             last.shardIndex = index
         }
         for membership in connection.memberships { leave(connection, membership.set) }
@@ -150,7 +154,7 @@ package final class ConnectionShard: @unchecked Sendable {
 
     func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) {
         switch target {
-        case .all: deliver(message, to: all, excluding: excluding)
+        case .all: deliver(message, to: all, areAll: true, excluding: excluding)
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
             for name in names { if let set = groups[name] { deliver(message, to: set.members, excluding: excluding) } }
@@ -160,9 +164,12 @@ package final class ConnectionShard: @unchecked Sendable {
         }
     }
 
-    private func deliver(_ message: Outgoing, to receivers: ContiguousArray<Connection>, excluding: Set<ConnectionID>) {
-        var delivery = Delivery(message, codecs: codecs, excluding: excluding, atOnce: beginDelivery())
-        delivery.deliver(to: receivers)
+    private func deliver(
+        _ message: Outgoing, to receivers: ContiguousArray<Connection>, areAll: Bool = false,
+        excluding: Set<ConnectionID>
+    ) {
+        var delivery = Delivery(message, in: self, excluding: excluding, atOnce: beginDelivery())
+        delivery.deliver(to: receivers, areAll: areAll)
     }
 
     /// A lone delivery is written in the pass that finds its receivers; a second pass at the end of the tick would have to fetch them

@@ -13,7 +13,7 @@ final class ServerSentEventsTransport: ChannelInboundHandler, SocketTransport {
     private let connection: Connection
     private var context: ChannelHandlerContext?
     private var isOpen = true
-    var output: SocketOutput
+    var output: SocketOutput { didSet { connection.updateLane() } }
     /// What the channel said last; asking it again for every message is a noticeable part of a broadcast.
     private var isWritable = true
 

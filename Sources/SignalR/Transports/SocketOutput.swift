@@ -45,6 +45,7 @@ private func systemSend(_ socket: NIOBSDSocket.Handle, _ bytes: UnsafeRawBufferP
 
 /// A transport that is the only writer of its channel.
 protocol SocketTransport: Transport {
+    /// The connection must hear of changes, by ``Connection/updateLane()``.
     var output: SocketOutput { get set }
 }
 

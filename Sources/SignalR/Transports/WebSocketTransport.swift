@@ -34,7 +34,7 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
     /// What the connection knows as its transport: this handler, or its relay. Forms a cycle until the handler is removed.
     private var transport: (any Transport)?
     private var closing = Closing.open
-    var output: SocketOutput
+    var output: SocketOutput { didSet { if isLocal { connection.updateLane() } } }
     private var readIsHeld = false
     /// What the channel said last; asking it again for every message is a noticeable part of a broadcast.
     private var isWritable = true
