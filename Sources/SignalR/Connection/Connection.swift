@@ -340,6 +340,9 @@ extension Connection {
     /// The transport's ``Transport/idleSocket`` may have changed, or something in the connection.
     func updateLane() { if shardIndex >= 0 { shard.lanes[shardIndex] = lane } }
 
+    /// The socket, if bytes sent to it now come after all others.
+    package var idleSocket: NIOBSDSocket.Handle? { lane.socket }
+
     /// What ``idleSocket`` did not take.
     func sendRest(_ bytes: ByteBuffer) { transport?.write(bytes) }
 
