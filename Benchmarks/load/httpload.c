@@ -825,8 +825,9 @@ static void report(const struct run *r)
     }
     printf("{\"tool\":\"httpload\",\"mode\":\"broadcast\",\"proto\":\"signalr-json\",\"transport\":\"%s\"", mode_names[o.mode]);
     print_text("label", o.label);
-    printf(",\"conns\":%u,\"procs\":1,\"payload\":%u,\"message_bytes\":%zu,\"seconds\":%.3f", o.conns, o.payload, invocation_length, seconds);
-    printf(",\"senders\":1,\"window\":%u,\"rate\":0.0,\"fanout\":%u,\"sent_per_s\":%.1f", o.window, o.conns, (double)(b->sent - a->sent) / seconds);
+    printf(",\"conns\":%u,\"procs\":1,\"payload\":%u,\"message_bytes\":%zu", o.conns, o.payload, invocation_length);
+    printf(",\"seconds\":%.3f,\"senders\":1,\"window\":%u,\"rate\":0.0,\"fanout\":%u", seconds, o.window, o.conns);
+    printf(",\"sent_per_s\":%.1f", (double)(b->sent - a->sent) / seconds);
     printf(",\"deliveries\":%lu,\"deliveries_per_s\":%.0f", deliveries, (double)deliveries / seconds);
     printf(",\"missing\":%ld,\"stalls\":%lu,\"rx_min\":%u,\"rx_max\":%u", (long)(g.sent * o.conns - g.deliveries), g.stalls, least, most);
     if (o.mode == MODE_POLL)
@@ -837,20 +838,20 @@ static void report(const struct run *r)
         percentile(&latency, 50) / 1e3, percentile(&latency, 90) / 1e3, percentile(&latency, 99) / 1e3, percentile(&latency, 99.9) / 1e3,
         (double)latency.most / 1e3);
     printf(",\"connect_s\":%.3f,\"connects_per_s\":%.0f", r->connect_seconds, o.conns / r->connect_seconds);
-    printf(",\"bytes_in\":%lu,\"bytes_out\":%lu,\"bytes_in_per_s\":%.0f,\"reads\":%lu", b->bytes_in - a->bytes_in, b->bytes_out - a->bytes_out,
-        (double)(b->bytes_in - a->bytes_in) / seconds, b->reads - a->reads);
+    printf(",\"bytes_in\":%lu,\"bytes_out\":%lu", b->bytes_in - a->bytes_in, b->bytes_out - a->bytes_out);
+    printf(",\"bytes_in_per_s\":%.0f,\"reads\":%lu", (double)(b->bytes_in - a->bytes_in) / seconds, b->reads - a->reads);
     printf(",\"gen_cpu_s\":%.3f,\"gen_cpu_us_per_unit\":%.3f", own / 1e6, own / units);
     if (o.server_pid) {
         const struct usage *before = &r->start.usage, *connected = &r->connected.usage, *after = &r->to.usage;
         printf(",\"server_cpu_us_per_connect\":%.2f", (double)(r->connected.server - r->start.server) / o.conns);
-        printf(",\"server_cpu_s\":%.3f,\"server_cpu_us_per_unit\":%.3f,\"server_procs\":%d,\"server_threads\":%d", server / 1e6, server / units,
-            after->processes, after->threads);
-        printf(",\"server_rss_before\":%lu,\"server_rss_connected\":%lu,\"server_rss_after\":%lu,\"rss_per_conn\":%.0f", before->rss, connected->rss,
-            after->rss, ((double)connected->rss - (double)before->rss) / o.conns);
+        printf(",\"server_cpu_s\":%.3f,\"server_cpu_us_per_unit\":%.3f", server / 1e6, server / units);
+        printf(",\"server_procs\":%d,\"server_threads\":%d,\"server_rss_before\":%lu", after->processes, after->threads, before->rss);
+        printf(",\"server_rss_connected\":%lu,\"server_rss_after\":%lu", connected->rss, after->rss);
+        printf(",\"rss_per_conn\":%.0f", ((double)connected->rss - (double)before->rss) / o.conns);
     }
     printf(",\"other_cpu_s\":%.3f,\"steal_s\":%.3f", other / 1e6, (double)(r->to.steal - r->from.steal) / 1e6);
-    printf(",\"closed\":%lu,\"failed\":%lu,\"retries\":%lu,\"err_replies\":%lu,\"proto_errors\":%lu,\"pings_in\":%lu,\"verify_bad\":%lu", g.closed, g.failed,
-        g.retries, g.bad_replies, g.bad_protocol, g.pings, g.bad_payloads);
+    printf(",\"closed\":%lu,\"failed\":%lu,\"retries\":%lu,\"err_replies\":%lu", g.closed, g.failed, g.retries, g.bad_replies);
+    printf(",\"proto_errors\":%lu,\"pings_in\":%lu,\"verify_bad\":%lu", g.bad_protocol, g.pings, g.bad_payloads);
     if (*first_error) print_text("first_error", first_error);
     puts("}");
 }
@@ -884,8 +885,8 @@ static void add_header(const char *line)
 static void parse_arguments(int count, char **words)
 {
     static const char names[][16] = {
-        "mode", "port", "path", "target", "header", "conns", "window", "payload", "duration", "warmup", "settle", "drain", "connect-timeout",
-        "max-time", "server-pid", "label", "quiet", "help"};
+        "mode", "port", "path", "target", "header", "conns", "window", "payload", "duration", "warmup", "settle", "drain",
+        "connect-timeout", "max-time", "server-pid", "label", "quiet", "help"};
     enum { N = sizeof names / sizeof *names };
     struct option known[N + 1] = {0};
     for (int i = 0; i < N; i++) known[i] = (struct option){names[i], i < N - 2, NULL, i};
@@ -927,7 +928,8 @@ static void make_invocation(void)
     memcpy(invocation, head, (size_t)n);
     memcpy(invocation + n, mark, 8);
     u32 random = (u32)now_ns() | 1;
-    for (u32 i = STAMP; i < o.payload; i++, random = random * 1664525 + 1013904223) invocation[stamp_at + i] = (u8)('a' + (random >> 24) % 26);
+    for (u32 i = STAMP; i < o.payload; i++, random = random * 1664525 + 1013904223)
+        invocation[stamp_at + i] = (u8)('a' + (random >> 24) % 26);
     memcpy(invocation + stamp_at + o.payload, "\"]}\x1e", 4);
     request_room = invocation_length + sizeof o.headers + MAX_TOKEN + 2048;
     request = allocate(NULL, request_room);
@@ -941,7 +943,7 @@ static void make_connections(void)
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur < total + 32) die("RLIMIT_NOFILE allows %lu connections at most", (unsigned long)files.rlim_cur - control_count - 32);
+    if (files.rlim_cur < total + 32) die("RLIMIT_NOFILE is %lu, %u are needed", (unsigned long)files.rlim_cur, total + 32);
     conns = calloc(total, sizeof *conns);
     jobs_room = (MAX_ATTEMPTS + 1) * o.conns;
     jobs = allocate(NULL, jobs_room * sizeof *jobs);
