@@ -290,7 +290,7 @@ extension Connection {
     }
 
     package func send(_ outgoing: Outgoing) {
-        guard isLive, let batch = outgoing.batch(for: format, codecs: registry.codecs) else { return }
+        guard isLive, let batch = shard.encoded(outgoing, format) else { return }
         guard outgoing.isNumbered, replay != nil else { return enqueue(batch) }
         replay?.append(outgoing, batch.byteCount)
         release()

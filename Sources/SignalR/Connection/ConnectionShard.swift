@@ -1,6 +1,7 @@
 // SignalBox: the part of a registry that lives on one event loop: its connections, groups, users, and their heartbeat
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 package import NIOCore
 import SignalRWire
 
@@ -60,7 +61,8 @@ final class ConnectionSet {
 package final class ConnectionShard: @unchecked Sendable {
     package let eventLoop: any EventLoop
     let clock = ShardClock()
-    let codecs: [any HubCodec]
+    private let codecs: [any HubCodec]
+    private let logger: Logger
     private var all: ContiguousArray<Connection> = []
     /// One for each of `all`, kept by ``Connection/updateLane()``.
     var lanes: ContiguousArray<Lane> = []
@@ -73,9 +75,10 @@ package final class ConnectionShard: @unchecked Sendable {
     private var ticker: RepeatedTask?
     private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
 
-    init(eventLoop: any EventLoop, codecs: [any HubCodec]) {
+    init(eventLoop: any EventLoop, codecs: [any HubCodec], logger: Logger) {
         self.eventLoop = eventLoop
         self.codecs = codecs
+        self.logger = logger
     }
 
     func start() {
@@ -170,6 +173,18 @@ package final class ConnectionShard: @unchecked Sendable {
     ) {
         var delivery = Delivery(message, in: self, excluding: excluding, atOnce: beginDelivery())
         delivery.deliver(to: receivers, areAll: areAll)
+    }
+
+    /// The bytes of a message for one format; nil, and a word in the log, when it cannot be written so.
+    func encoded(_ message: Outgoing, _ format: Format) -> Batch? {
+        if let batch = message.batch(for: format, codecs: codecs) { return batch }
+        let codec = codecs[Int(format.codec)]
+        if !message.lacks(codec) {
+            logger.error(
+                "A message cannot be written in this protocol, so its clients do not get it; JSON has no NaN and no infinity",
+                metadata: ["signalr.protocol": "\(codec.name)"])
+        }
+        return nil
     }
 
     /// A lone delivery is written in the pass that finds its receivers; a second pass at the end of the tick would have to fetch them

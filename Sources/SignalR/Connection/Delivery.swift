@@ -95,7 +95,7 @@ struct Delivery {
 
     private mutating func slot(of format: Format) -> Int {
         if let known = formats.firstIndex(where: { $0.format == format }) { return known }
-        let batch = message.batch(for: format, codecs: shard.codecs)
+        let batch = shard.encoded(message, format)
         formats.append((format, batch, batch?.bytes() ?? ByteBuffer()))
         return formats.count - 1
     }
