@@ -151,6 +151,28 @@ struct ServiceWorld: Sendable {
     }
 }
 
+extension ServiceWorld {
+    /// The service's end of a client.
+    func connection(_ id: String, hub: String = "chat") -> Connection? {
+        HubName(hub).flatMap { service.existingHub($0) }?.registry.connection(named: id)
+    }
+}
+
+extension Connection {
+    func read<T: Sendable>(_ value: @escaping @Sendable (Connection) -> T) async -> T {
+        await withCheckedContinuation { done in onLoop { done.resume(returning: value(self)) } }
+    }
+}
+
+/// Returns once `condition` holds, which something else is about to bring about.
+func eventually(_ condition: () async throws -> Bool) async throws {
+    let deadline = NIODeadline.now() + patience
+    while try await !condition() {
+        guard .now() < deadline else { throw TimedOut() }
+        await Task.yield()
+    }
+}
+
 /// Runs `body` against a service with these options.
 func withService<R: Sendable>(
     _ change: (inout SignalBoxService.Options) -> Void = { _ in }, _ body: @Sendable (ServiceWorld) async throws -> R

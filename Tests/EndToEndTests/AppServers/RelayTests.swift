@@ -148,15 +148,15 @@ import Testing
             #expect(answer == "{\"error\":\"The protocol 'xml' is not supported.\"}")
             let blazor = try await world.open(Wire(transport: .webSockets, hubProtocol: .messagepack))
             async let welcome = blazor.handshake("{\"protocol\":\"blazorpack\",\"version\":1}")
-            #expect(try await app.meet().extension == .protocol("blazorpack"))
+            let open = try await app.meet()
+            let id = open.id
+            #expect(open.extension == .protocol("blazorpack"))
             try await app.send(
                 .call(.all, "nothing"),
                 .multicast(.init(to: .all, [.init("blazorpack", ByteBuffer(bytes: [2, 0x91, 6]))])))
-            let id = world.service.context(ofHub: "chat")
-            #expect(id != nil)
-            _ = blazor
-            blazor.transport.drop()
-            _ = try? await welcome
+            try await app.write("{}\u{1E}", to: id)
+            #expect(try await welcome == "{}")
+            #expect(try await blazor.anyMessage() == .ping)
         }
     }
 
@@ -182,15 +182,15 @@ import Testing
             let app = try await world.appServer()
             let (client, id) = try await world.client(of: app)
             try await app.socket.socket.stopReading()
-            let socket = try #require(client.transport as? WebSocketClient).socket
             let message = String(repeating: "x", count: 1 << 16)
             let writing = Task {
                 for number in 0..<600 {
                     try await client.send(text: "\(number)" + message.dropFirst("\(number)".count))
                 }
             }
-            // 40 MB are more than all buffers on the way hold: the client's socket fills up.
-            try await socket.becomesUnwritable()
+            // 40 MB are more than all buffers on the way hold.
+            let connection = try #require(world.connection(id))
+            try await eventually { await connection.read { $0.isOverfull } }
             try await app.socket.socket.resumeReading()
             let text = try await app.text(of: id, count: 600 << 16)
             for number in 0..<600 {
