@@ -56,7 +56,8 @@ import Testing
 
     /// Later versions append items, and have types and extension members of their own.
     @Test(arguments: [
-        ("9603a161a162a163a164a165", "ping"), ("9706a163c40178808101020304", "data"), ("9406a163c401788163920102", "data"),
+        ("9603a161a162a163a164a165", "ping"), ("9706a163c40178808101020304", "data"),
+        ("9406a163c401788163920102", "data"),
         ("9406a163c40178cd00", ""), ("942901c002", "unknown"), ("91cd03e8", "unknown"),
     ])
     func toleratesWhatItDoesNotKnow(_ hex: String, _ expected: String) throws {

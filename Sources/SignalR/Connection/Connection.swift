@@ -64,6 +64,8 @@ package final class Connection: @unchecked Sendable {
     package private(set) var transferFormat = TransferFormat.text
     /// Tells the endpoint that the connection is gone.
     package var onRemoved: (@Sendable () -> Void)?
+    /// Seconds that this connection may be without a transport.
+    package var disconnectTimeout: UInt32
     /// When the token expires, in seconds since 1970.
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
@@ -124,6 +126,7 @@ package final class Connection: @unchecked Sendable {
         self.request = request
         self.expiration = user?.expiration
         self.limits = limits
+        self.disconnectTimeout = limits.disconnectTimeout
         self.detachedSince = shard.clock.now
     }
 
@@ -480,7 +483,7 @@ extension Connection {
     /// Once a second.
     func heartbeat() {
         if blockedSince != 0, now &- blockedSince >= limits.sendTimeout { return closeSoon(.slowConsumerTime) }
-        if transport == nil, isLive, now &- detachedSince > limits.disconnectTimeout { return closeSoon(.idle) }
+        if transport == nil, isLive, now &- detachedSince > disconnectTimeout { return closeSoon(.idle) }
         session?.heartbeat()
     }
 }

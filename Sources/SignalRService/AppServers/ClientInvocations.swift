@@ -42,7 +42,9 @@ final class ClientInvocations: Sendable {
             state.waiting[call.invocationID] = Waiting(call: call, caller: caller, deadline: now + Self.lifetime)
             return (true, late)
         }
-        for waiting in late { waiting.caller.send(Self.failure(of: waiting.call, "The client did not answer in time.")) }
+        for waiting in late {
+            waiting.caller.send(Self.failure(of: waiting.call, "The client did not answer in time."))
+        }
         return isAdded
     }
 

@@ -259,6 +259,6 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
 
 extension HTTPField.Name {
     // `init(parsed:)` fails for names that are no token only.
-    static let serverID = Self(parsed: "X-ASRS-Server-Id") ?? .server
-    static let serverUserAgent = Self(parsed: "Asrs-User-Agent") ?? .userAgent
+    static let serverID = Self(parsed: "x-asrs-server-id") ?? .server
+    static let serverUserAgent = Self(parsed: "asrs-user-agent") ?? .userAgent
 }

@@ -56,7 +56,13 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
 
     // MARK: Input
 
-    func opened() {}
+    func opened() {
+        // The app may have a time of its own between two polls.
+        guard connection.transport?.kind == .longPolling,
+            let seconds = connection.user?.claims["asrs.s.ttl"]?.seconds, (1...300).contains(seconds)
+        else { return }
+        connection.disconnectTimeout = UInt32(seconds)
+    }
 
     var isBusy: Bool {
         switch phase {
@@ -146,7 +152,8 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
 
     private func refuseForLackOfServers() {
         if case .required(let id) = Stickiness(connection.user), relay.servers.isServed {
-            relay.logger.debug("The server that a client belongs to is not here", metadata: ["signalr.server.id": "\(id)"])
+            relay.logger.debug(
+                "The server that a client belongs to is not here", metadata: ["signalr.server.id": "\(id)"])
             return refuse("The app server that this client has to be connected to is not available.")
         }
         refuse(

@@ -5,9 +5,7 @@ import NIOCore
 
 /// Writes messages in their full current form. Lists and maps are never nil: the SDKs fail at that.
 struct ServiceMessageWriter {
-    private(set) var buffer: ByteBuffer
-
-    init(buffer: ByteBuffer) { self.buffer = buffer }
+    var buffer: ByteBuffer
 
     mutating func write(_ message: ServiceMessage) throws(HubProtocolError) {
         switch message {

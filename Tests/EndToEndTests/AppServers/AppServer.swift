@@ -152,10 +152,11 @@ struct ServiceWorld: Sendable {
 }
 
 extension ServiceWorld {
+    /// The service's end of the hub that all are in.
+    var hub: ServiceHub? { HubName("chat").flatMap { service.existingHub($0) } }
+
     /// The service's end of a client.
-    func connection(_ id: String, hub: String = "chat") -> Connection? {
-        HubName(hub).flatMap { service.existingHub($0) }?.registry.connection(named: id)
-    }
+    func connection(_ id: String) -> Connection? { hub?.registry.connection(named: id) }
 }
 
 extension Connection {

@@ -29,6 +29,7 @@ import Testing
                     .init(invocationID: "q", connectionID: id, callerServerID: "S1", extension: .protocol("json")),
                     protocol: "json", ByteBuffer()))
             // The record is gone: nothing is said when the client goes.
+            #expect(try await app.status(.check(.init(.connection(id), ackID: 1))) == 1)
             client.transport.drop()
             #expect(try await app.next() == .closeConnection(id: id, error: "", headers: [], []))
         }

@@ -21,7 +21,8 @@ import Testing
             }
             try await app.send(
                 .call(.all, "all"), .call(.all, "others", except: [annID]), .call(.user("bob"), "user"),
-                .call(.users(["ann", "bob", "nobody"]), "users"), .call(.connections([annID, eveID, "x"]), "connections"),
+                .call(.users(["ann", "bob", "nobody"]), "users"),
+                .call(.connections([annID, eveID, "x"]), "connections"),
                 .call(.group("g"), "group"), .call(.group("g"), "groupOthers", except: [bobID, "x"]),
                 .call(.group("g"), "groupUsers", users: ["ann"]), .call(.group("none"), "nobody"),
                 .member(bobID, "g", join: false), .call(.groups(["g", "h"]), "groups"))

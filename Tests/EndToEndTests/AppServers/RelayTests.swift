@@ -123,7 +123,7 @@ import Testing
             try await app.send(.closeConnection(id: id, error: "", headers: [], []))
             #expect(try await answer == "{\"error\":\"no\"}")
             #expect(try await client.next() == nil)
-            #expect(try await app.status(.check(.init(.connection(id), ackID: 1))) == 2)
+            try await eventually { try await app.status(.check(.init(.connection(id), ackID: 1))) == 2 }
         }
     }
 
@@ -136,7 +136,7 @@ import Testing
             #expect(try await client.next() == .close())
             #expect(try await client.next() == nil)
             // It is not told what it knows.
-            #expect(try await app.status(.check(.init(.connection(id), ackID: 1))) == 2)
+            try await eventually { try await app.status(.check(.init(.connection(id), ackID: 1))) == 2 }
         }
     }
 

@@ -43,7 +43,7 @@ import Testing
         } _: { world in
             let app = try await world.appServer("S1")
             app.socket.drop()
-            try await eventually { world.service.existingHub(try #require(HubName("chat")))?.relay.servers.isServed == false }
+            try await eventually { world.hub?.relay.servers.isServed == false }
             #expect(try await world.open().handshake(Self.handshake)?.contains("app servers are not connected") == true)
         }
     }
@@ -146,7 +146,7 @@ import Testing
             #expect(try await weak.status(.check(.init(.user("ann"), ackID: 1))) == 1)
             try await weak.send(.call(.user("ann"), "hello"))
             #expect(try await client.next() == .received("hello"))
-            let hub = try #require(world.service.existingHub(#require(HubName("chat"))))
+            let hub = try #require(world.hub)
             let id = try #require(await hub.connections(of: "ann").first)
             try await weak.send(.closeConnection(id: id, error: "enough", headers: [], []))
             #expect(try await client.next() == .close(error: "enough", allowReconnect: true))
@@ -160,7 +160,8 @@ import Testing
         } _: { world in
             await #expect(throws: UnexpectedReply.self) {
                 _ = try await AppServer(
-                    world, id: "S1", headers: [("Asrs-User-Agent", "Microsoft.Azure.SignalR/1.25.0 (.NET 8; Linux; X64)")])
+                    world, id: "S1",
+                    headers: [("Asrs-User-Agent", "Microsoft.Azure.SignalR/1.25.0 (.NET 8; Linux; X64)")])
             }
             let app = try await AppServer(world, id: "S1")
             try await app.send(.handshakeRequest(.init()))

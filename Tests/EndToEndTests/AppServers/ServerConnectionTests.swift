@@ -146,7 +146,9 @@ import Testing
     func badBytesEndTheConnection(_ hex: String) async throws {
         try await withService { world in
             let app = try await world.appServer()
-            let bytes = stride(from: 0, to: hex.count, by: 2).compactMap { UInt8(hex.dropFirst($0).prefix(2), radix: 16) }
+            let bytes = stride(from: 0, to: hex.count, by: 2).compactMap {
+                UInt8(hex.dropFirst($0).prefix(2), radix: 16)
+            }
             try await app.socket.send(ByteBuffer(bytes: bytes), isText: false)
             #expect(try await app.next() == nil)
             _ = try await world.appServer()
