@@ -4,11 +4,12 @@
 import NIOCore
 import SignalR
 import SignalRWire
+import Synchronization
 
 /// Joins what goes either way, so that a read of the app server costs one hop per event loop, and so do all the clients that have
 /// something for the app server in one tick.
 ///
-/// Safety: `session` and `eventLoop` are constants. `work` belongs to the app server's event loop; everything else to the lane's own.
+/// Safety: `session` and `eventLoop` are constants and `inFlight` is atomic. `work` belongs to the app server's event loop; everything else to the lane's own.
 final class ServerLane: @unchecked Sendable {
     let session: ServerSession
     let eventLoop: any EventLoop
@@ -17,9 +18,11 @@ final class ServerLane: @unchecked Sendable {
     /// Messages that leave at the end of the tick.
     private var outgoing = ByteBuffer()
     private var isFlushing = false
-    /// The app server does not read: its clients must not be read either.
-    private(set) var isCongested = false
+    /// The app server does not read.
+    private var isServerSlow = false
     private(set) var isOver = false
+    /// Bytes on their way to the app server's event loop.
+    private let inFlight = Atomic(0)
     private var work: [@Sendable () -> Void] = []
 
     init(_ session: ServerSession, on eventLoop: any EventLoop) {
@@ -28,6 +31,9 @@ final class ServerLane: @unchecked Sendable {
     }
 
     // MARK: On the lane's event loop
+
+    /// The app server cannot keep up: its clients must not be read.
+    var isCongested: Bool { isServerSlow || inFlight.load(ordering: .relaxed) > session.window }
 
     /// Returns false when the app server is gone.
     func add(_ client: RelaySession) -> Bool {
@@ -64,12 +70,22 @@ final class ServerLane: @unchecked Sendable {
         isFlushing = false
         let bytes = outgoing
         outgoing = ByteBuffer()
-        guard bytes.readableBytes > 0 else { return }
-        session.connection.onLoop { [session] in session.write(bytes) }
+        let count = bytes.readableBytes
+        guard count > 0 else { return }
+        inFlight.add(count, ordering: .relaxed)
+        session.connection.onLoop { [self] in
+            session.write(bytes)
+            let left = inFlight.subtract(count, ordering: .relaxed).newValue
+            if left <= session.window, left + count > session.window { eventLoop.execute { self.goOn() } }
+        }
     }
 
-    func setCongested(_ isCongested: Bool) {
-        self.isCongested = isCongested
+    func setServerSlow(_ isSlow: Bool) {
+        isServerSlow = isSlow
+        if !isSlow { goOn() }
+    }
+
+    private func goOn() {
         guard !isCongested else { return }
         for client in Array(clients) { client.goOn() }
     }
@@ -98,6 +114,10 @@ final class ServerLane: @unchecked Sendable {
             for item in work { item() }
             return
         }
-        eventLoop.execute { for item in work { item() } }
+        session.workBegan()
+        eventLoop.execute { [session] in
+            for item in work { item() }
+            session.workEnded()
+        }
     }
 }

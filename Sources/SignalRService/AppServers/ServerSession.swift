@@ -7,10 +7,11 @@ import NIOConcurrencyHelpers
 import NIOCore
 import SignalR
 import SignalRWire
+import Synchronization
 
 /// Speaks the service protocol with an app server (service reference, "Server-connection life").
 ///
-/// Safety: `connection` and `relay` are constants and the lanes are behind a lock; the rest belongs to the connection's event loop.
+/// Safety: constants, atomics and what is behind a lock may be used from anywhere; the rest belongs to the connection's event loop.
 final class ServerSession: ConnectionSession, @unchecked Sendable {
     // MARK: Constants
 
@@ -19,6 +20,8 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
     let relay: HubRelay?
     /// The same for all connections of one server process.
     let serverID: String
+    /// The app server's own name for this connection.
+    private let connectionID: String
 
     // MARK: State, on the event loop
 
@@ -44,6 +47,9 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         var isOver = false
     }
     private let lanes = NIOLockedValueBox(Lanes())
+    /// Reads of this connection that clients' event loops are not done with.
+    private let workInFlight = Atomic(0)
+    private static let maximumWork = 64
     private let known = NIOLockedValueBox<ServerDescription?>(nil)
 
     /// What the handshake said; nil before it.
@@ -56,9 +62,9 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         self.lastReceived = connection.now
         self.lastSent = connection.now
         let request = connection.request
-        self.serverID =
-            request.headers[.serverID] ?? connection.user?.id ?? Query.value(of: "cid", in: request.rawQuery)
-            ?? connection.id.description
+        let connectionID = Query.value(of: "cid", in: request.rawQuery) ?? connection.id.description
+        self.connectionID = connectionID
+        self.serverID = request.headers[.serverID] ?? connection.user?.id ?? connectionID
     }
 
     // MARK: Input
@@ -71,16 +77,20 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
     }
 
     func resumed() {}
-    var isBusy: Bool { false }
+
+    /// Clients' event loops have a lot to do for this app server already.
+    var isBusy: Bool { workInFlight.load(ordering: .relaxed) >= Self.maximumWork }
 
     func receive(_ bytes: inout ByteBuffer) {
         lastReceived = connection.now
         do {
-            while phase != .over, let message = try ServiceCodec.read(from: &bytes) {
+            while phase != .over, !isBusy, let message = try ServiceCodec.read(from: &bytes) {
                 if phase == .running { receive(message) } else { shakeHands(message) }
             }
         } catch {
             log("The app server sent what is no message", error: error)
+            // What came before holds.
+            dispatch()
             connection.close(.protocolError("\(error)", detailed: false))
         }
         dispatch()
@@ -152,20 +162,29 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         write(bytes)
     }
 
-    /// Queues whole messages; on the event loop.
+    /// Queues whole messages, in frames of moderate size, since some peers refuse large ones; on the event loop.
     func write(_ bytes: ByteBuffer) {
-        guard phase != .over, let frame = connection.format.packaging.wrap(bytes) else { return }
+        guard phase != .over else { return }
         lastSent = connection.now
-        connection.enqueue(Batch(frame))
-        if let relay, connection.queuedBytes > relay.options.serverWindow { setCongested(true) }
+        var bytes = bytes
+        while let piece = bytes.readSlice(length: min(bytes.readableBytes, Self.frameSize)), piece.readableBytes > 0,
+            let frame = connection.format.packaging.wrap(piece)
+        {
+            connection.enqueue(Batch(frame))
+        }
+        if connection.queuedBytes > window { setCongested(true) }
     }
+
+    private static let frameSize = 1 << 17
+
+    /// Bytes that may wait for the app server before its clients do.
+    var window: Int { relay?.options.serverWindow ?? 0 }
 
     /// Once what was queued has left, clients may go on.
     func writabilityChanged(_ canWrite: Bool) { if canWrite { checkCongestion() } }
 
     private func checkCongestion() {
-        guard isCongested, let relay, connection.queuedBytes <= relay.options.serverWindow else { return }
-        setCongested(false)
+        if isCongested, connection.queuedBytes <= window { setCongested(false) }
     }
 
     private func setCongested(_ isCongested: Bool) {
@@ -173,7 +192,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         self.isCongested = isCongested
         if isCongested { log("The app server does not read; its clients wait", level: .info) }
         let lanes = lanes.withLockedValue { $0.all }
-        for lane in lanes { lane.eventLoop.execute { lane.setCongested(isCongested) } }
+        for lane in lanes { lane.eventLoop.execute { lane.setServerSlow(isCongested) } }
     }
 
     // MARK: Lanes
@@ -187,6 +206,14 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
             lanes.all.append(lane)
             return lane
         }
+    }
+
+    func workBegan() { workInFlight.add(1, ordering: .relaxed) }
+
+    /// From any thread.
+    func workEnded() {
+        guard workInFlight.subtract(1, ordering: .relaxed).newValue == Self.maximumWork - 1 else { return }
+        connection.onLoop { [connection] in connection.process() }
     }
 
     /// On the event loop.
@@ -251,7 +278,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
 
     func log(_ text: String, level: Logger.Level, detail: String? = nil) {
         var metadata: Logger.Metadata = ["signalr.server.id": "\(serverID)"]
-        metadata["signalr.server.connection.id"] = "\(connection.id)"
+        metadata["signalr.server.connection.id"] = "\(connectionID)"
         if let detail { metadata["detail"] = "\(detail)" }
         relay?.logger.log(level: level, "\(text)", metadata: metadata)
     }

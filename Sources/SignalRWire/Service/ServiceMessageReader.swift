@@ -27,7 +27,11 @@ struct ServiceMessageReader {
         }
         self.left = count - 1
         guard let known = ServiceMessageType(rawValue: type) else { return .unknown(type: Int(type)) }
-        switch known {
+        return try self.message(known)
+    }
+
+    private mutating func message(_ type: ServiceMessageType) throws(HubProtocolError) -> ServiceMessage {
+        switch type {
         case .handshakeRequest: return .handshakeRequest(try self.handshakeRequest())
         case .handshakeResponse:
             let error = try self.optionalText("error")
@@ -43,10 +47,10 @@ struct ServiceMessageReader {
             return .connectionData(id: try self.text("connectionId"), try self.bytes("payload"), try self.members())
         case .multiConnectionData, .userData, .multiUserData, .broadcastData, .groupBroadcastData,
             .multiGroupBroadcastData:
-            return .multicast(try self.multicast(known))
+            return .multicast(try self.multicast(type))
         case .joinGroup, .leaveGroup, .userJoinGroup, .userLeaveGroup, .joinGroupWithAck, .leaveGroupWithAck,
             .userJoinGroupWithAck, .userLeaveGroupWithAck:
-            return .membership(try self.membership(known))
+            return .membership(try self.membership(type))
         case .serviceError: return .serviceError(try self.optionalText("error"))
         case .ack:
             let (id, status) = (try self.int("ackId"), try self.int("status"))
@@ -55,7 +59,7 @@ struct ServiceMessageReader {
             return .ack(id: id, status: status, message: message, payload: try self.optionalBytes("payload"), members)
         case .checkUserInGroupWithAck, .checkGroupExistenceWithAck, .checkConnectionExistenceWithAck,
             .checkUserExistenceWithAck:
-            return .check(try self.check(known))
+            return .check(try self.check(type))
         case .serviceEvent: return .serviceEvent(try self.serviceEvent())
         case .accessKeyRequest:
             return .accessKeyRequest(
@@ -63,7 +67,14 @@ struct ServiceMessageReader {
         case .accessKeyResponse: return .accessKeyResponse(try self.accessKeyResponse())
         case .closeConnectionWithAck, .closeConnectionsWithAck, .closeUserConnectionsWithAck,
             .closeGroupConnectionsWithAck:
-            return .closing(try self.closing(known))
+            return .closing(try self.closing(type))
+        default: return try self.clientMessage(type)
+        }
+    }
+
+    /// Messages about one client, and what came late.
+    private mutating func clientMessage(_ type: ServiceMessageType) throws(HubProtocolError) -> ServiceMessage {
+        switch type {
         case .clientInvocation:
             var call = try self.clientCall()
             let payloads = try self.payloads()
@@ -89,7 +100,7 @@ struct ServiceMessageReader {
             return .flowControl(
                 id: try self.text("connectionId"), kind: try self.int("connectionType"),
                 operation: try self.int("operation"), try self.members())
-        case .groupMemberQuery:
+        default:
             let members = try self.members()
             return .groupMemberQuery(
                 .init(

@@ -68,6 +68,16 @@ struct ServiceMessageWriter {
             }
             try self.write(response.extension)
         case .closing(let closing): try self.write(closing)
+        case .clientInvocation, .clientCompletion, .errorCompletion, .serviceMapping, .connectionReconnect,
+            .flowControl, .groupMemberQuery:
+            try self.writeLater(message)
+        case .unknown: throw HubProtocolError("A service message of an unknown type cannot be written.")
+        }
+    }
+
+    /// Messages about one client, and what came late.
+    private mutating func writeLater(_ message: ServiceMessage) throws(HubProtocolError) {
+        switch message {
         case .clientInvocation(let call, let payloads):
             try self.begin(.clientInvocation, call, 6)
             try self.write(payloads)
@@ -102,7 +112,7 @@ struct ServiceMessageWriter {
             self.write(query.ackID)
             if let maximum = query.maximum { self.write(maximum) } else { self.writeNil() }
             try self.write(query.continuationToken)
-        case .unknown: throw HubProtocolError("A service message of an unknown type cannot be written.")
+        default: break
         }
     }
 }
