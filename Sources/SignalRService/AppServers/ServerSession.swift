@@ -193,6 +193,8 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         if isCongested { log("The app server does not read; its clients wait", level: .info) }
         let lanes = lanes.withLockedValue { $0.all }
         for lane in lanes { lane.eventLoop.execute { lane.setServerSlow(isCongested) } }
+        // The socket may take all of it at the end of this tick, and then there is no change of writability to wait for.
+        if isCongested { connection.eventLoop.execute { self.checkCongestion() } }
     }
 
     // MARK: Lanes
