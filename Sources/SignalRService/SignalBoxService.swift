@@ -17,6 +17,8 @@ public final class SignalBoxService: Sendable {
     public struct Options: Sendable {
         /// The keys that sign tokens of clients and REST callers.
         public var keys: AccessKeys
+        /// Who answers what clients call. Default ``ServiceMode/default``: app servers.
+        public var mode = ServiceMode.default
         /// Off lets everybody in, for play; a client may then choose its user by the query key `userId`. Default on.
         public var requiresAuthentication = true
         /// The browser origins that may connect, with credentials. Default `*`: every one.
