@@ -5,15 +5,23 @@ import Logging
 import NIOCore
 import SignalR
 
-/// What a client of the service is connected to. It has no methods: calls are for app servers.
+/// What a client of the service is connected to. It has no methods: calls are for app servers or for upstream.
 struct RelayHub: Hub {
     static let methods: [HubMethodDefinition<RelayHub>] = []
 
     let userGroups: UserGroups
+    /// Who hears of clients and their calls in serverless mode.
+    let upstream: UpstreamHub?
 
     func onConnected(_ context: HubCallerContext) async throws {
-        guard let user = context.userID else { return }
-        for group in userGroups.groups(of: user) { try await context.groups.add(context.connectionID, to: group) }
+        if let user = context.userID {
+            for group in userGroups.groups(of: user) { try await context.groups.add(context.connectionID, to: group) }
+        }
+        try await upstream?.connected(context)
+    }
+
+    func onDisconnected(_ context: HubCallerContext, reason: (any Error)?) async throws {
+        upstream?.disconnected(context, reason)
     }
 }
 
@@ -21,11 +29,16 @@ struct RelayHub: Hub {
 final class ServiceHub: Sendable {
     let server: HubServer
     let endpoint: HubEndpoint
-    let userGroups = UserGroups()
+    let userGroups: UserGroups
 
-    init(options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger) throws(HubDefinitionError) {
+    init(
+        options: HubOptions, userGroups: UserGroups, upstream: UpstreamHub?, eventLoopGroup: any EventLoopGroup,
+        logger: Logger
+    ) throws(HubDefinitionError) {
+        self.userGroups = userGroups
         self.server = try HubServer(
-            RelayHub(userGroups: userGroups), options: options, eventLoopGroup: eventLoopGroup, logger: logger
+            RelayHub(userGroups: userGroups, upstream: upstream), options: options, eventLoopGroup: eventLoopGroup,
+            logger: logger, callTaker: upstream
         ) { target in
             "Failed to invoke '\(target)' because no app server is connected to this hub."
         }

@@ -18,13 +18,30 @@ extension RouterMethods {
             }
             // The router decodes segments; the API splits the path first, since ids may hold an escaped slash.
             on("/api/**", method: method) { request, _ in
-                Response(await rest.respond(to: HubRequest(request, from: nil)))
+                Response(await rest.respond(to: HubRequest(request, from: nil), at: service.base(of: request)))
             }
         }
     }
 }
 
 extension SignalBoxService {
+    /// Scheme and authority by which a caller reached the service; what is no authority does not get into links.
+    fileprivate func base(of request: Request) -> String {
+        let authority = request.head.authority.flatMap { name in
+            let isSafe = name.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: ":"),
+                    UInt8(ascii: "["), UInt8(ascii: "]"):
+                    true
+                default: false
+                }
+            }
+            return isSafe && !name.isEmpty ? name : nil
+        }
+        return "\(options.scheme)://\(authority ?? "localhost")"
+    }
+
     fileprivate func respond(to request: Request, isNegotiate: Bool) async -> Response {
         switch await door(for: HubRequest(request, from: nil)) {
         case .endpoint(let endpoint): await endpoint.respond(to: request, isNegotiate: isNegotiate)

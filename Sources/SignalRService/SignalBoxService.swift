@@ -25,6 +25,12 @@ public final class SignalBoxService: Sendable {
         public var allowedOrigins = ["*"]
         /// Limits and timers of client connections. Authentication and CORS in it are replaced by the service's own.
         public var connections = HubOptions()
+        /// The scheme of links in answers: `https` where the listener has TLS or is behind it. Default `http`.
+        public var scheme = "http"
+        /// Whom serverless mode tells of clients, and who answers what they call. Other modes do not use it.
+        public var upstream = UpstreamOptions()
+        /// What keeps user groups over a restart; nil keeps them as long as the process lasts. Default nil.
+        public var store: (any ServiceStore)?
         /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
         public var maximumHubs = 1_000
 
@@ -35,6 +41,8 @@ public final class SignalBoxService: Sendable {
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
     private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
+    private let upstream: Upstream?
+    private let log: MembershipLog?
     /// Answers in place of hubs that do not exist to those who may not create them.
     private let closedDoor: HubEndpoint
 
@@ -45,11 +53,30 @@ public final class SignalBoxService: Sendable {
         self.options = options
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
+        self.upstream =
+            options.mode == .serverless
+            ? Upstream(options.upstream, eventLoopGroup: eventLoopGroup, logger: logger) : nil
+        self.log = options.store.map { MembershipLog($0, logger: logger) }
         var closed = options.connections
         closed.cors = CrossOrigin(options.allowedOrigins)
         closed.authenticator = NoIdentity()
         closed.requiresAuthentication = true
-        self.closedDoor = try ServiceHub(options: closed, eventLoopGroup: eventLoopGroup, logger: logger).endpoint
+        self.closedDoor = try ServiceHub(
+            options: closed, userGroups: UserGroups(), upstream: nil, eventLoopGroup: eventLoopGroup, logger: logger
+        ).endpoint
+    }
+
+    /// Reads what the store kept. Call it once, before the service is served.
+    /// - Throws: what the store throws.
+    public func restore() async throws {
+        guard let store = options.store else { return }
+        for (hub, memberships) in Dictionary(grouping: try await store.memberships(), by: \.hub) {
+            guard let name = HubName(effective: hub) else { continue }
+            try hubs.withLockedValue { hubs in
+                guard hubs[name] == nil, hubs.count < self.options.maximumHubs else { return }
+                hubs[name] = try make(name, kept: memberships)
+            }
+        }
     }
 
     // MARK: Hubs
@@ -62,10 +89,22 @@ public final class SignalBoxService: Sendable {
         try hubs.withLockedValue { hubs in
             if let hub = hubs[name] { return hub }
             guard hubs.count < options.maximumHubs else { throw TooManyHubs() }
-            let hub = try ServiceHub(options: connectionOptions(name), eventLoopGroup: eventLoopGroup, logger: logger)
+            let hub = try make(name, kept: [])
             hubs[name] = hub
             return hub
         }
+    }
+
+    private func make(_ name: HubName, kept: [UserMembership]) throws(HubDefinitionError) -> ServiceHub {
+        let answerLimit = options.connections.maximumOutboundQueue
+        let upstream = upstream.map {
+            UpstreamHub(
+                upstream: $0, hub: name.description, keys: options.keys, answerLimit: answerLimit, logger: logger)
+        }
+        return try ServiceHub(
+            options: connectionOptions(name),
+            userGroups: UserGroups(hub: name.description, log: log, kept: kept), upstream: upstream,
+            eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
     /// A hub seen by code in this process; nil when no client or caller used it yet.
@@ -129,6 +168,7 @@ public final class SignalBoxService: Sendable {
     /// - Returns: how many were left when the time was over.
     @discardableResult
     public func drain(timeout: Duration) async -> Int {
+        let start = ContinuousClock.now
         let all = hubs.withLockedValue { Array($0.values) }
         let left = await withTaskGroup(of: Int.self) { tasks in
             for hub in all { tasks.addTask { await hub.registry.drain(timeout: timeout) } }
@@ -140,6 +180,9 @@ public final class SignalBoxService: Sendable {
         }
         closedDoor.stop()
         closedDoor.registry.stop()
+        // The last news of clients, and what the store is still to keep.
+        await upstream?.finish(within: max(.zero, timeout - (ContinuousClock.now - start)))
+        try? await log?.settle()
         return left
     }
 }
