@@ -1,9 +1,11 @@
 # SignalBox: an upstream of serverless mode: Python's own HTTP server, which notes every event and answers as a test says.
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import hashlib
 import hmac
 import queue
+import socket
 import threading
 from dataclasses import dataclass
 from email.message import Message
@@ -38,10 +40,15 @@ class Upstream:
     def __init__(self):
         self.events: queue.Queue[Event] = queue.Queue()
         self.answers = {}
+        self.connections = []
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                upstream.connections.append(self.connection)
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -78,8 +85,12 @@ class Upstream:
                 return event
 
     def close(self):
+        """With the connections that are kept for more requests."""
         self.server.shutdown()
         self.server.server_close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def serverless(start_server, upstream: Upstream, *options: str, template="/api/{hub}/{category}/{event}") -> Server:

@@ -10,7 +10,7 @@ extension RouterMethods {
     /// Serves clients at `/client` and REST callers below `/api`. The app must be started with `server: .signalR(router)`.
     public func serve(_ service: SignalBoxService) {
         let rest = RestAPI(service)
-        let methods: [HTTPRequest.Method] = [.get, .post, .delete, .options, .put, .patch, .head]
+        let methods: [HTTPRequest.Method] = [.get, .post, .delete, .options, .put, .patch, .head, .trace]
         for method in methods {
             on("/client", method: method) { request, _ in await service.respond(to: request, isNegotiate: false) }
             on("/client/negotiate", method: method) { request, _ in

@@ -18,7 +18,7 @@ public final class SQLiteStore: ServiceStore {
         var configuration = Configuration()
         configuration.label = "SignalBox.Store"
         configuration.busyMode = .timeout(5)
-        configuration.journalMode = .wal
+        if path != ":memory:" { configuration.journalMode = .wal }
         self.database = try DatabaseQueue(path: path, configuration: configuration)
         try Self.migrator.migrate(database)
     }

@@ -3,6 +3,7 @@
 
 import Foundation
 import HTTPTypes
+import NIOCore
 import SignalR
 import SignalRWire
 import Testing
@@ -58,7 +59,7 @@ import Testing
 
     private func makeRest(_ method: HTTPRequest.Method, _ path: String) async -> HubResponse {
         do {
-            return await try makeService().rest(method, path, token: "")
+            return try await makeService().rest(method, path, token: "")
         } catch {
             return HubResponse(.internalServerError)
         }

@@ -104,6 +104,10 @@ struct PollingClient {
     func send(_ message: HubMessage, _ codec: any HubCodec) async throws {
         var bytes = ByteBuffer()
         try codec.write(message, into: &bytes)
+        await send(bytes)
+    }
+
+    func send(_ bytes: ByteBuffer) async {
         let response = await service.client(.post, query, token: token, body: bytes)
         #expect(response.status == .ok)
     }

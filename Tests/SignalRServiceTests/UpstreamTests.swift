@@ -374,11 +374,16 @@ private func failure(_ text: String) -> String {
 
     @Test func argumentsThatAreNoneFailTheCallOnly() async throws {
         try await WebhookServer.run { upstream in
-            let client = try await PollingClient(try serverless(upstream.url))
-            try await client.send(call("work", id: "0", "{}"))
-            #expect(await client.text() == failure("The arguments cannot be read."))
-            try await client.send(call("work"))
-            #expect(await client.text() == #"{"type":3,"invocationId":"0"}"# + "\u{1e}")
+            let client = try await PollingClient(try serverless(upstream.url), hubProtocol: "messagepack")
+            // A map in place of the array.
+            await client.send(ByteBuffer(bytes: [11, 0x95, 1, 0x80, 0xA1, 0x30, 0xA4] + Array("work".utf8) + [0x80]))
+            let codec = MessagePackHubCodec()
+            var answer = await client.poll().body
+            let failed = HubMessage.Completion(id: "0", outcome: .failure("The arguments cannot be read."))
+            #expect(try codec.read(from: &answer, maximumSize: nil) == .completion(failed))
+            try await client.send(.invocation(.init(id: "1", target: "work", arguments: .values([]))), codec)
+            answer = await client.poll().body
+            #expect(try codec.read(from: &answer, maximumSize: nil) == .completion(.init(id: "1", outcome: .void)))
         }
     }
 

@@ -27,7 +27,7 @@ extension OpenAPI {
     }
 
     private static let message = object(
-        ["target": ["type": "string", "minLength": 1], "arguments": ["type": "array", "items": [:]]],
+        ["target": ["type": "string", "minLength": 1], "arguments": ["type": "array", "items": [:], "nullable": true]],
         required: ["target"])
 
     private static func command(_ type: String, _ name: String, _ schema: HubValue, isRequired: Bool) -> HubValue {
@@ -44,7 +44,7 @@ extension OpenAPI {
                     "SendMessage", "message", ["$ref": "#/components/schemas/PayloadMessage"], isRequired: true),
                 command("JoinGroup", "group", group, isRequired: true),
                 command("LeaveGroup", "group", group, isRequired: true),
-                command("CloseConnection", "reason", text, isRequired: false),
+                command("CloseConnection", "reason", ["type": "string", "nullable": true], isRequired: false),
             ]
         ],
     ]

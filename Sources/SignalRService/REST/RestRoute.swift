@@ -75,7 +75,8 @@ struct RestRoute: Equatable, Sendable {
             operations = found
         }
         guard let operation = operations[method == .head ? .get : method] else {
-            throw .wrongMethod(allowed: operations.keys.map(\.rawValue).sorted())
+            let head: [HTTPRequest.Method] = operations[.get] == nil ? [] : [.head]
+            throw .wrongMethod(allowed: (operations.keys + head).map(\.rawValue).sorted())
         }
         self.operation = operation
         try operation.check()

@@ -37,6 +37,8 @@ enum UpstreamAnswer: Sendable, Equatable {
     }
 
     var isSuccess: Bool { (200..<300).contains(status) }
+    /// Whether upstream works, whatever it thinks of the event.
+    var isHealthy: Bool { status < 500 }
 }
 
 /// Sends events to upstream. One for the whole service.
@@ -45,13 +47,13 @@ final class Upstream: Sendable {
     let load = UpstreamLoad()
     private let client: HTTPClient
     private let gates: [UpstreamGate]
-    /// Which rules failed the last time, so that the log says when that begins and ends, and not with every event.
-    private let failing: NIOLockedValueBox<Set<Int>> = NIOLockedValueBox([])
+    private let health: NIOLockedValueBox<[Health]>
     private let logger: Logger
 
     init(_ options: UpstreamOptions, eventLoopGroup: any EventLoopGroup, logger: Logger) {
         self.options = options
         self.logger = logger
+        self.health = NIOLockedValueBox(options.rules.map { _ in Health() })
         self.gates = options.rules.map { _ in
             UpstreamGate(capacity: options.maximumConcurrency, maximumQueue: options.maximumQueue)
         }
@@ -174,13 +176,26 @@ final class Upstream: Sendable {
 
     // MARK: Log
 
+    /// How a rule did the last time, so that the log says when it begins and ends to fail, and not with every event.
+    private struct Health {
+        var isFailing = false
+        var lastChange: ContinuousClock.Instant?
+    }
+
+    /// A receiver that fails for some events only would otherwise fill the log.
+    private static let shortestChange = Duration.seconds(10)
+
     private func note(_ answer: UpstreamAnswer, of rule: Int) {
-        let wasFailing = failing.withLockedValue { failing in
-            answer.isSuccess ? failing.remove(rule) != nil : !failing.insert(rule).inserted
+        let now = ContinuousClock.now
+        let isNews = health.withLockedValue { health in
+            guard health[rule].isFailing == answer.isHealthy else { return false }
+            if let last = health[rule].lastChange, now - last < Self.shortestChange { return false }
+            health[rule] = Health(isFailing: !answer.isHealthy, lastChange: now)
+            return true
         }
-        guard wasFailing == answer.isSuccess else { return }
+        guard isNews else { return }
         let metadata: Logger.Metadata = ["rule": "\(rule + 1)", "answer": "\(answer.summary)"]
-        if answer.isSuccess {
+        if answer.isHealthy {
             logger.notice("Upstream answers again", metadata: metadata)
         } else {
             logger.warning("Upstream fails", metadata: metadata)
