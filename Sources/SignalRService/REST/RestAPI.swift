@@ -134,7 +134,7 @@ struct RestAPI: Sendable {
 
     /// A number in the query; nil when it is not there.
     func number(_ name: String, in range: ClosedRange<Int>, _ call: Call) throws(RestError) -> Int? {
-        guard let text = call.query(name) else { return nil }
+        guard let text = call.request.query(name) else { return nil }
         guard let number = Int(text), range.contains(number) else {
             throw .invalid("'\(name)' must be a number from \(range.lowerBound) to \(range.upperBound).")
         }
