@@ -77,7 +77,8 @@ private func records(_ text: String) throws -> [HubValue] {
         let call = try #require(try records(await client.text()).first)
         #expect(call["target"] == "target")
         #expect(call["arguments"] == ["a", 1])
-        try await client.send(#"{"type":3,"invocationId":"\#(call["invocationId"]?.text ?? "")","result":1}"# + "\u{1e}")
+        try await client.send(
+            #"{"type":3,"invocationId":"\#(call["invocationId"]?.text ?? "")","result":1}"# + "\u{1e}")
         #expect(await response.status == .ok)
     }
 

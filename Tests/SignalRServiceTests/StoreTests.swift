@@ -132,7 +132,11 @@ private final class FailingStore: ServiceStore {
         let path = "/api/hubs/chat/users/bob/groups/"
         // A write may begin before its caller waits for it, and then another follows for the caller.
         var status = await service.rest(.put, path + "a").status
-        if status == .ok { #expect(store.failures.withLockedValue { $0 } == 0) } else { #expect(status == .serviceUnavailable) }
+        if status == .ok {
+            #expect(store.failures.withLockedValue { $0 } == 0)
+        } else {
+            #expect(status == .serviceUnavailable)
+        }
         store.failures.withLockedValue { $0 = 0 }
         status = await service.rest(.put, path + "b").status
         #expect(status == .ok)

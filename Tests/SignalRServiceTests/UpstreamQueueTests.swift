@@ -78,10 +78,11 @@ import Testing
         let (load, resumed, go) = (UpstreamLoad(), Latch(), Latch())
         let client = UpstreamClient(limit: 2, load: load) { resumed.open() }
         let started = Latch()
-        #expect(client.add {
-            started.open()
-            await go.wait()
-        })
+        #expect(
+            client.add {
+                started.open()
+                await go.wait()
+            })
         await started.wait()
         #expect(client.add {})
         #expect(!client.add {})

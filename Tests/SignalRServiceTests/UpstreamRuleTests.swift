@@ -54,7 +54,8 @@ import Testing
 
     @Test(arguments: ["..", "."])
     func namesDoNotClimbInThePath(_ event: String) throws {
-        #expect(try UpstreamRule(urlTemplate: "http://h/{event}").url(hub: "h", category: "messages", event: event) == nil)
+        #expect(
+            try UpstreamRule(urlTemplate: "http://h/{event}").url(hub: "h", category: "messages", event: event) == nil)
         #expect(try UpstreamRule(urlTemplate: "http://h/").url(hub: "h", category: "messages", event: event) != nil)
     }
 
@@ -125,7 +126,8 @@ import Testing
     }
 
     @Test func secretsOfTheQueryStayHere() {
-        #expect(UpstreamEvent.query("hub=chat&access_token=x&id=y&a=b%20c&ACCESS_TOKEN=z&%69d=1") == "?hub=chat&a=b%20c")
+        #expect(
+            UpstreamEvent.query("hub=chat&access_token=x&id=y&a=b%20c&ACCESS_TOKEN=z&%69d=1") == "?hub=chat&a=b%20c")
         #expect(UpstreamEvent.query("id=1") == "")
     }
 }
@@ -151,12 +153,16 @@ import Testing
         #expect(reply(ByteBuffer(string: text)) == .relayed(ByteBuffer(string: text + "\u{1e}"), codec: "json"))
     }
 
-    static let broken: [[UInt8]] = [
-        "hello", "{}", #"{"type":3,"invocationId":"1"}"#, #"{"type":1,"target":"t","arguments":[]}"#, #"{"type":7}"#,
-        #"{"type":3,"invocationId":"0"}"# + "\u{1e}" + #"{"type":6}"#, #"{"type":3,"invocationId":"0""#, "\u{1e}",
-        #"{"type":3,"invocationId":"0","result":[1,]}"#, #"{"type":3,"invocationId":"0","result":1,"error":"x"}"#,
-        "<html></html>",
-    ].map { Array($0.utf8) } + [Array(#"{"type":3,"invocationId":"0","result":""#.utf8) + [0xFF] + Array(#""}"#.utf8)]
+    static let broken: [[UInt8]] =
+        [
+            "hello", "{}", #"{"type":3,"invocationId":"1"}"#, #"{"type":1,"target":"t","arguments":[]}"#,
+            #"{"type":7}"#,
+            #"{"type":3,"invocationId":"0"}"# + "\u{1e}" + #"{"type":6}"#, #"{"type":3,"invocationId":"0""#, "\u{1e}",
+            #"{"type":3,"invocationId":"0","result":[1,]}"#, #"{"type":3,"invocationId":"0","result":1,"error":"x"}"#,
+            "<html></html>",
+        ].map { Array($0.utf8) } + [
+            Array(#"{"type":3,"invocationId":"0","result":""#.utf8) + [0xFF] + Array(#""}"#.utf8)
+        ]
 
     @Test(arguments: broken)
     func whatIsNoCompletionOfTheCallFailsIt(_ body: [UInt8]) {
@@ -165,7 +171,9 @@ import Testing
         #expect(reply(ByteBuffer(bytes: body)) == .completion(failure))
     }
 
-    @Test(arguments: [[0x09], [0x02, 0x91, 0x06], [0xFF, 0xFF, 0xFF, 0xFF, 0x7F], [0x05, 0x95, 3, 0x80, 0xA1]] as [[UInt8]])
+    @Test(
+        arguments: [[0x09], [0x02, 0x91, 0x06], [0xFF, 0xFF, 0xFF, 0xFF, 0x7F], [0x05, 0x95, 3, 0x80, 0xA1]]
+            as [[UInt8]])
     func brokenFramesFailTheCall(_ body: [UInt8]) {
         guard case .completion(let completion) = reply(ByteBuffer(bytes: body), MessagePackHubCodec()),
             case .failure = completion.outcome

@@ -141,7 +141,9 @@ private func failure(_ text: String) -> String {
 
     @Test(arguments: [(401, false), (403, false), (500, false), (401, true), (403, true)])
     func refusals(status: Int, endsClients: Bool) async throws {
-        try await WebhookServer.run { $0.event == "connected" ? .answer(status) : .answer(204) } _: { upstream in
+        try await WebhookServer.run {
+            $0.event == "connected" ? .answer(status) : .answer(204)
+        } _: { upstream in
             let service = try serverless(upstream.url) { $0.upstream.refusalsEndClients = endsClients }
             let client = try await PollingClient(service)
             guard endsClients else {
@@ -158,7 +160,9 @@ private func failure(_ text: String) -> String {
 
 @Suite struct UpstreamAnswerTests {
     @Test func completionsAreRelayed() async throws {
-        try await WebhookServer.run { _ in .text(completion("0", #"{ "a" : 1.50 }"#)) } _: { upstream in
+        try await WebhookServer.run { _ in
+            .text(completion("0", #"{ "a" : 1.50 }"#))
+        } _: { upstream in
             let client = try await PollingClient(try serverless(upstream.url))
             try await client.send(call("work"))
             #expect(await client.text() == completion("0", #"{ "a" : 1.50 }"#))
@@ -168,7 +172,9 @@ private func failure(_ text: String) -> String {
     @Test func messagePackGoesBothWays() async throws {
         let vector = Vectors.all.upstream.messageMsgpack
         let answer = ByteBuffer(bytes: Vectors.bytes(vector.responseOk.bodyHex))
-        try await WebhookServer.run { $0.event == vector.event ? .answer(200, answer) : .answer(204) } _: { upstream in
+        try await WebhookServer.run {
+            $0.event == vector.event ? .answer(200, answer) : .answer(204)
+        } _: { upstream in
             let client = try await PollingClient(try serverless(upstream.url), hubProtocol: "messagepack")
             try await client.send(
                 .invocation(.init(id: "0", target: vector.event, arguments: .values(["a", 1]))), MessagePackHubCodec())
@@ -191,14 +197,22 @@ private func failure(_ text: String) -> String {
         (.hangUp, failure("Invocation failed, status code 500")),
         (.raw("this is not HTTP\r\n\r\n"), failure("Invocation failed, status code 500")),
         (.raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal"), failure("Invocation failed, status code 500")),
-        (.raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"), failure("Invocation failed, status code 500")),
-        (.raw("HTTP/1.1 200 OK\r\nx: " + String(repeating: "y", count: 200_000)), failure("Invocation failed, status code 500")),
+        (
+            .raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"),
+            failure("Invocation failed, status code 500")
+        ),
+        (
+            .raw("HTTP/1.1 200 OK\r\nx: " + String(repeating: "y", count: 200_000)),
+            failure("Invocation failed, status code 500")
+        ),
     ]
 
     @Test(arguments: answers.indices)
     func everyAnswerEndsTheCall(_ index: Int) async throws {
         let (reply, expected) = Self.answers[index]
-        try await WebhookServer.run { $0.event == "work" ? reply : .answer(204) } _: { upstream in
+        try await WebhookServer.run {
+            $0.event == "work" ? reply : .answer(204)
+        } _: { upstream in
             let client = try await PollingClient(try serverless(upstream.url))
             try await client.send(call("work"))
             #expect(await client.text() == expected)
@@ -209,7 +223,9 @@ private func failure(_ text: String) -> String {
     }
 
     @Test func silenceEndsInTime() async throws {
-        try await WebhookServer.run { $0.event == "work" ? .silence : .answer(204) } _: { upstream in
+        try await WebhookServer.run {
+            $0.event == "work" ? .silence : .answer(204)
+        } _: { upstream in
             let client = try await PollingClient(
                 try serverless(upstream.url) { $0.upstream.timeout = .milliseconds(200) })
             try await client.send(call("work"))
@@ -218,7 +234,9 @@ private func failure(_ text: String) -> String {
     }
 
     @Test func answersToCallsWithoutIdAreIgnored() async throws {
-        try await WebhookServer.run { $0.event == "a" ? .text("nonsense") : .answer(204) } _: { upstream in
+        try await WebhookServer.run {
+            $0.event == "a" ? .text("nonsense") : .answer(204)
+        } _: { upstream in
             let client = try await PollingClient(try serverless(upstream.url))
             try await client.send(call("a", id: nil) + call("b"))
             #expect(await client.text() == #"{"type":3,"invocationId":"0"}"# + "\u{1e}")
@@ -390,7 +408,7 @@ private func failure(_ text: String) -> String {
     @Test func targetsDoNotClimbInThePath() async throws {
         try await WebhookServer.run { upstream in
             let client = try await PollingClient(try serverless(upstream.url + "/api/{event}"))
-            try await client.send(call("..") )
+            try await client.send(call(".."))
             #expect(await client.text() == failure("Invocation failed, status code 500"))
             try await client.send(call("a/../b"))
             #expect(await upstream.next("a/../b")?.path == "/api/a%2F..%2Fb")

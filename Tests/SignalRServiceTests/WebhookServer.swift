@@ -88,7 +88,8 @@ final class WebhookServer: Sendable {
                     case .answer(let status, let body, let headers):
                         try await outbound.write(
                             ByteBuffer(
-                                string: "HTTP/1.1 \(status) X\r\ncontent-length: \(body.readableBytes)\r\n\(headers)\r\n"))
+                                string:
+                                    "HTTP/1.1 \(status) X\r\ncontent-length: \(body.readableBytes)\r\n\(headers)\r\n"))
                         if body.readableBytes > 0 { try await outbound.write(body) }
                     case .raw(let text):
                         try await outbound.write(ByteBuffer(string: text))

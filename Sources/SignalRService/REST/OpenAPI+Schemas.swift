@@ -6,7 +6,8 @@ import SignalRWire
 extension OpenAPI {
     static func schemas(isDated: Bool) -> HubValue {
         .map([
-            .init(key: "PayloadMessage", value: message), .init(key: "StreamItem", value: ["description": "Any value."]),
+            .init(key: "PayloadMessage", value: message),
+            .init(key: "StreamItem", value: ["description": "Any value."]),
             .init(key: "Commands", value: commands), .init(key: "ClientToken", value: object(["token": text])),
             .init(
                 key: "ClientResult",
@@ -27,7 +28,10 @@ extension OpenAPI {
     }
 
     private static let message = object(
-        ["target": ["type": "string", "minLength": 1], "arguments": ["type": "array", "items": [:], "nullable": true]],
+        [
+            "target": ["type": "string", "minLength": 1],
+            "arguments": ["type": "array", "items": [:], "nullable": true],
+        ],
         required: ["target"])
 
     private static func command(_ type: String, _ name: String, _ schema: HubValue, isRequired: Bool) -> HubValue {

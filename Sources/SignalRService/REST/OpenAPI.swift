@@ -66,12 +66,18 @@ enum OpenAPI {
     }
 
     private static func parameters(_ entry: RestCatalogEntry) -> [HubValue] {
-        let names = entry.path.split(separator: "/").filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
+        let names = entry.path.split(separator: "/").filter { $0.hasPrefix("{") }.map {
+            String($0.dropFirst().dropLast())
+        }
         var parameters = names.map { parameter($0, in: "path", isRequired: true, pathSchema($0)) }
-        if names.contains("hub") { parameters.append(parameter("application", in: "query", querySchema("application"))) }
+        if names.contains("hub") {
+            parameters.append(parameter("application", in: "query", querySchema("application")))
+        }
         for name in entry.query { parameters.append(parameter(name, in: "query", querySchema(name))) }
         if names.contains("hub"), !entry.path.hasPrefix("/api/v1") {
-            let version: HubValue = ["type": "string", "pattern": "^(20(2[2-9]|[3-9][0-9])-[0-9]{2}-[0-9]{2}(-preview)?)?$"]
+            let version: HubValue = [
+                "type": "string", "pattern": "^(20(2[2-9]|[3-9][0-9])-[0-9]{2}-[0-9]{2}(-preview)?)?$",
+            ]
             parameters.append(parameter("api-version", in: "query", version))
         }
         return parameters
@@ -101,7 +107,8 @@ enum OpenAPI {
         case "maxpagesize": ["type": "integer", "minimum": 1, "maximum": 200]
         case "completed": ["type": "boolean"]
         case "continuationToken": ["type": "string", "pattern": "^([A-Za-z0-9_-]{21}[AQgw])?$"]
-        case "filter": ["type": "string", "format": "odata-filter", "example": "startswith(userId, 'a') and 'g' in groups"]
+        case "filter":
+            ["type": "string", "format": "odata-filter", "example": "startswith(userId, 'a') and 'g' in groups"]
         default: ["type": "string"]
         }
     }

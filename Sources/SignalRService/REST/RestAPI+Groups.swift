@@ -100,7 +100,9 @@ extension RestAPI {
     func remove(
         _ user: String, from group: String, of name: HubName, _ call: Call
     ) async throws(RestError) -> HubResponse {
-        if let hub = service.existingHub(name) { try await remove(user, from: [group], of: hub) { $0.remove(user, from: group) } }
+        if let hub = service.existingHub(name) {
+            try await remove(user, from: [group], of: hub) { $0.remove(user, from: group) }
+        }
         return HubResponse(call.isDated ? .noContent : .accepted)
     }
 

@@ -109,7 +109,8 @@ struct RestAPI: Sendable {
         guard let version = call.query("api-version") else { return }
         let date = version.hasSuffix("-preview") ? version.dropLast(8) : version[...]
         let parts = date.split(separator: "-", omittingEmptySubsequences: false)
-        let isDate = parts.map(\.utf8.count) == [4, 2, 2] && parts.allSatisfy { $0.utf8.allSatisfy { (48...57) ~= $0 } }
+        let isDate =
+            parts.map(\.utf8.count) == [4, 2, 2] && parts.allSatisfy { $0.utf8.allSatisfy { (48...57) ~= $0 } }
         guard isDate, date >= "2021-05-01" else { throw .invalid("'api-version' must be a date since 2021-05-01.") }
     }
 

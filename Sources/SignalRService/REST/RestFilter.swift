@@ -162,7 +162,9 @@ extension RestFilter {
         }
 
         private mutating func text() throws(RestError) -> String {
-            guard case .text(let text)? = tokens.popFirst() else { throw .invalid("The filter lacks a text in quotes.") }
+            guard case .text(let text)? = tokens.popFirst() else {
+                throw .invalid("The filter lacks a text in quotes.")
+            }
             return text
         }
 

@@ -118,7 +118,7 @@ final class Upstream: Sendable {
                 let (answer, retryAfter) = try await send(url: url, headers: headers, body: body, limit: limit)
                 guard let retryAfter else { return answer }
                 try await Task.sleep(for: max(retryAfter, pause))
-            } catch where Self.neverArrived(error) {
+            } catch  where Self.neverArrived(error) {
                 // Spread, so that those who failed together do not come back together.
                 try await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
             }

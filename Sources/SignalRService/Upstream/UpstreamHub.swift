@@ -64,7 +64,8 @@ struct UpstreamHub: HubCallTaker {
     func take(_ invocation: HubMessage.Invocation, asStream: Bool, from caller: HubCallerContext) -> Bool {
         if upstream.options.rules.isEmpty {
             // Nobody could ever answer (service reference, "Modes").
-            caller.connection.close(.kicked("No upstream is configured, so clients cannot call.", allowReconnect: false))
+            caller.connection.close(
+                .kicked("No upstream is configured, so clients cannot call.", allowReconnect: false))
             return true
         }
         if asStream { return refuse(invocation, "Streaming is not supported in serverless mode.", caller) }

@@ -66,7 +66,9 @@ public struct UpstreamRule: Sendable, Hashable {
     }
 
     private static func isAbsolute(_ url: String) -> Bool {
-        guard let scheme = ["http://", "https://"].first(where: { url.lowercased().hasPrefix($0) }) else { return false }
+        guard let scheme = ["http://", "https://"].first(where: { url.lowercased().hasPrefix($0) }) else {
+            return false
+        }
         let host = url.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
         return !host.isEmpty && !host.hasPrefix(":") && !host.contains("%") && !host.contains("@")
             && url.utf8.allSatisfy { (0x21...0x7E).contains($0) }
