@@ -11,7 +11,7 @@ public struct HubCallerContext: Sendable {
     let session: HubSession
     let scope: CallScope?
 
-    private var connection: Connection { session.connection }
+    package var connection: Connection { session.connection }
 
     /// The public id, known to other clients.
     public var connectionID: String { connection.id.description }
@@ -37,6 +37,9 @@ public struct HubCallerContext: Sendable {
     public func abort() { connection.onLoop { [connection] in connection.close(.aborted) } }
     /// Whether the connection has ended.
     public var isAborted: Bool { session.isAborted }
+
+    /// Goes on with the messages of a caller that ``HubCallTaker`` held back.
+    package func takeMore() { session.takeMore() }
 
     // MARK: Features
 

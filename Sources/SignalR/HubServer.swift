@@ -18,6 +18,8 @@ public final class HubServer: Sendable {
     private let onConnected: @Sendable (HubCallerContext) async throws -> Void
     private let onDisconnected: @Sendable (HubCallerContext, (any Error)?) async throws -> Void
     private let traces: Bool
+    /// Who takes calls of methods that do not exist; nil to refuse them.
+    let callTaker: (any HubCallTaker)?
     /// What the caller of a method that does not exist is told.
     let unknownMethod: @Sendable (_ target: String) -> String
 
@@ -33,8 +35,9 @@ public final class HubServer: Sendable {
 
     package init<H: Hub>(
         _ hub: H, options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger,
-        unknownMethod: @escaping @Sendable (_ target: String) -> String
+        callTaker: (any HubCallTaker)? = nil, unknownMethod: @escaping @Sendable (_ target: String) -> String
     ) throws(HubDefinitionError) {
+        self.callTaker = callTaker
         self.unknownMethod = unknownMethod
         var methods: [String: HubMethod] = [:]
         for definition in H.methods {

@@ -33,6 +33,8 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
     private var streaming: Set<String> = []
     private var uploads: [String: UploadStream] = [:]
     private var stalledUploads = 0
+    /// Whether the one who takes calls has enough of them for now.
+    private var isHeldBack = false
     private var ending: (reason: CloseReason, finished: @Sendable () -> Void)?
 
     private enum Phase {
@@ -66,7 +68,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
         lastPing = connection.now
     }
 
-    var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 }
+    var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 || isHeldBack }
 
     func receive(_ bytes: inout ByteBuffer) {
         lastReceived = connection.now
@@ -216,6 +218,11 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
 
     private func receive(_ invocation: HubMessage.Invocation, asStream: Bool) {
         guard let method = server.method(named: invocation.target) else {
+            if let taker = server.callTaker {
+                let caller = HubCallerContext(session: self, scope: nil)
+                isHeldBack = !taker.take(invocation, asStream: asStream, from: caller)
+                return
+            }
             return fail(invocation, server.unknownMethod(invocation.target))
         }
         if let problem = mismatch(invocation, method, asStream: asStream) { return fail(invocation, problem) }
@@ -320,6 +327,14 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
         if let id = invocation.id { connection.send(.completion(.init(id: id, outcome: .failure(text)))) }
     }
 
+    /// From any thread.
+    func takeMore() {
+        connection.onLoop { [self] in
+            isHeldBack = false
+            connection.process()
+        }
+    }
+
     func permitReleased() {
         permits += 1
         guard let invocation = waiting else { return }
@@ -345,18 +360,24 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
             if now &- connection.request.startedAt >= options.handshakeTimeout.wholeSeconds {
                 connection.eventLoop.execute { self.refuseHandshake(ErrorText.Handshake.canceled) }
             }
-        case .starting, .over: break
+        case .over: break
+        // `onConnected` may wait for others, and the client for a sign of life.
+        case .starting: pingIfDue()
         case .running:
             if pingsSeen, !isBusy, now &- lastReceived > options.clientTimeout.wholeSeconds {
                 return connection.closeSoon(.clientTimeout.hidingError(unless: options.detailedErrors))
             }
-            if now &- lastPing >= options.keepAliveInterval.wholeSeconds {
-                lastPing = now
-                if connection.transport?.kind != .longPolling { connection.sendAtOnce(.ping) }
-            }
+            pingIfDue()
             if let number = connection.replay?.dueAck() { connection.sendAtOnce(.ack(number)) }
         }
         if options.closeOnAuthenticationExpiration { connection.closeIfExpired() }
+    }
+
+    private func pingIfDue() {
+        let now = connection.now
+        guard now &- lastPing >= options.keepAliveInterval.wholeSeconds else { return }
+        lastPing = now
+        if connection.transport?.kind != .longPolling { connection.sendAtOnce(.ping) }
     }
 
     func resumed() {

@@ -79,5 +79,16 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
         return AccessToken.sign(.map(claims + standard), with: keys[0])
     }
 
+    // MARK: Upstream
+
+    /// What shows upstream that an event comes from this service: one signature per key, the first key's first, with no blanks between
+    /// (service reference, "Request").
+    func signatures(of connectionID: String) -> String {
+        keys.map { key in
+            let code = HMAC<SHA256>.authenticationCode(for: Array(connectionID.utf8), using: key)
+            return "sha256=" + code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        }.joined(separator: ",")
+    }
+
     static var now: Double { Date().timeIntervalSince1970 }
 }

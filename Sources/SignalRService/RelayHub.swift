@@ -6,15 +6,23 @@ import NIOCore
 import SignalR
 import SignalRWire
 
-/// What a client of the service is connected to. It has no methods: calls are for app servers.
+/// What a client of the service is connected to. It has no methods: calls are for app servers or for upstream.
 struct RelayHub: Hub {
     static let methods: [HubMethodDefinition<RelayHub>] = []
 
     let userGroups: UserGroups
+    /// Who hears of clients and their calls in serverless mode.
+    let upstream: UpstreamHub?
 
     func onConnected(_ context: HubCallerContext) async throws {
-        guard let user = context.userID else { return }
-        for group in userGroups.groups(of: user) { try await context.groups.add(context.connectionID, to: group) }
+        if let user = context.userID {
+            for group in userGroups.groups(of: user) { try await context.groups.add(context.connectionID, to: group) }
+        }
+        try await upstream?.connected(context)
+    }
+
+    func onDisconnected(_ context: HubCallerContext, reason: (any Error)?) async throws {
+        upstream?.disconnected(context, reason)
     }
 }
 
@@ -45,18 +53,19 @@ final class ServiceHub: Sendable {
     let server: HubServer
     let endpoint: HubEndpoint
     let relay: HubRelay
-    let userGroups = UserGroups()
+    let userGroups: UserGroups
 
     init(
-        mode: ServiceMode, options: HubOptions, relayOptions: RelayOptions, instanceID: String,
-        eventLoopGroup: any EventLoopGroup, logger: Logger
+        mode: ServiceMode, options: HubOptions, relayOptions: RelayOptions, userGroups: UserGroups,
+        upstream: UpstreamHub?, instanceID: String, eventLoopGroup: any EventLoopGroup, logger: Logger
     ) throws(HubDefinitionError) {
         var options = options
         // Blazor's protocol is MessagePack's with a name of its own.
         options.codecs += [RenamedCodec("blazorpack", MessagePackHubCodec())]
-        let userGroups = userGroups
+        self.userGroups = userGroups
         self.server = try HubServer(
-            RelayHub(userGroups: userGroups), options: options, eventLoopGroup: eventLoopGroup, logger: logger
+            RelayHub(userGroups: userGroups, upstream: upstream), options: options, eventLoopGroup: eventLoopGroup,
+            logger: logger, callTaker: upstream
         ) { target in
             "Failed to invoke '\(target)' because no app server is connected to this hub."
         }

@@ -28,6 +28,12 @@ public final class SignalBoxService: Sendable {
         public var connections = HubOptions()
         /// Times and bounds between clients and app servers.
         var relay = RelayOptions()
+        /// The scheme of links in answers: `https` where the listener has TLS or is behind it. Default `http`.
+        public var scheme = "http"
+        /// Whom serverless mode tells of clients, and who answers what they call. Other modes do not use it.
+        public var upstream = UpstreamOptions()
+        /// What keeps user groups over a restart; nil keeps them as long as the process lasts. Default nil.
+        public var store: (any ServiceStore)?
         /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
         public var maximumHubs = 1_000
 
@@ -40,6 +46,8 @@ public final class SignalBoxService: Sendable {
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
     private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
+    private let upstream: Upstream?
+    private let log: MembershipLog?
     /// Answers in place of hubs that do not exist to those who may not create them.
     private let closedDoor: HubEndpoint
     /// Answers app servers, of every hub.
@@ -52,13 +60,17 @@ public final class SignalBoxService: Sendable {
         self.options = options
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
+        self.upstream =
+            options.mode == .serverless
+            ? Upstream(options.upstream, eventLoopGroup: eventLoopGroup, logger: logger) : nil
+        self.log = options.store.map { MembershipLog($0, logger: logger) }
         var closed = options.connections
         closed.cors = CrossOrigin(options.allowedOrigins)
         closed.authenticator = NoIdentity()
         closed.requiresAuthentication = true
         self.closedDoor = try ServiceHub(
-            mode: .serverless, options: closed, relayOptions: options.relay, instanceID: instanceID,
-            eventLoopGroup: eventLoopGroup, logger: logger
+            mode: .serverless, options: closed, relayOptions: options.relay, userGroups: UserGroups(), upstream: nil,
+            instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger
         ).endpoint
         let servers = Self.serverOptions(options)
         self.serverEndpoint = HubEndpoint(
@@ -67,6 +79,19 @@ public final class SignalBoxService: Sendable {
         ) { [hubs] connection in
             let name = Query.value(of: "hub", in: connection.request.rawQuery).flatMap { HubName(effective: $0) }
             return ServerSession(connection, relay: name.flatMap { name in hubs.withLockedValue { $0[name] } }?.relay)
+        }
+    }
+
+    /// Reads what the store kept. Call it once, before the service is served.
+    /// - Throws: what the store throws.
+    public func restore() async throws {
+        guard let store = options.store else { return }
+        for (hub, memberships) in Dictionary(grouping: try await store.memberships(), by: \.hub) {
+            guard let name = HubName(effective: hub) else { continue }
+            try hubs.withLockedValue { hubs in
+                guard hubs[name] == nil, hubs.count < self.options.maximumHubs else { return }
+                hubs[name] = try make(name, kept: memberships)
+            }
         }
     }
 
@@ -80,12 +105,22 @@ public final class SignalBoxService: Sendable {
         try hubs.withLockedValue { hubs in
             if let hub = hubs[name] { return hub }
             guard hubs.count < options.maximumHubs else { throw TooManyHubs() }
-            let hub = try ServiceHub(
-                mode: options.mode, options: connectionOptions(name), relayOptions: options.relay,
-                instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger)
+            let hub = try make(name, kept: [])
             hubs[name] = hub
             return hub
         }
+    }
+
+    private func make(_ name: HubName, kept: [UserMembership]) throws(HubDefinitionError) -> ServiceHub {
+        let answerLimit = options.connections.maximumOutboundQueue
+        let upstream = upstream.map {
+            UpstreamHub(
+                upstream: $0, hub: name.description, keys: options.keys, answerLimit: answerLimit, logger: logger)
+        }
+        return try ServiceHub(
+            mode: options.mode, options: connectionOptions(name), relayOptions: options.relay,
+            userGroups: UserGroups(hub: name.description, log: log, kept: kept), upstream: upstream,
+            instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
     /// A hub seen by code in this process; nil when no client or caller used it yet.
@@ -193,6 +228,7 @@ public final class SignalBoxService: Sendable {
     /// - Returns: how many were left when the time was over.
     @discardableResult
     public func drain(timeout: Duration) async -> Int {
+        let start = ContinuousClock.now
         let all = hubs.withLockedValue { Array($0.values) }
         let left = await withTaskGroup(of: Int.self) { tasks in
             for hub in all { tasks.addTask { await hub.registry.drain(timeout: timeout) } }
@@ -208,6 +244,9 @@ public final class SignalBoxService: Sendable {
         serverEndpoint.registry.stop()
         closedDoor.stop()
         closedDoor.registry.stop()
+        // The last news of clients, and what the store is still to keep.
+        await upstream?.finish(within: max(.zero, timeout - (ContinuousClock.now - start)))
+        try? await log?.settle()
         return left
     }
 }

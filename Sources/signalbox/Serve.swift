@@ -24,17 +24,21 @@ struct Serve: AsyncParsableCommand, Configurable {
               signalbox serve --playground --port 0
               signalbox serve --host 0.0.0.0 --tls-certificate cert.pem --tls-key key.pem
               signalbox serve --no-auth --allow-origin http://localhost:3000
+              signalbox serve --mode serverless --upstream 'http://localhost:7071/runtime/webhooks/signalr'
+              signalbox serve --mode serverless --upstream 'chat/messages/*=http://localhost:3000/{hub}/{event}'
             """)
 
     static let settings: [Setting] = [
         "host", "port", "tls-certificate", "tls-key", "threads",
         "access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"), .flag("playground"),
+        .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
         "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
         .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
     ]
 
     @OptionGroup(title: "Listening") var listening: Listening
     @OptionGroup(title: "Access") var access: Access
+    @OptionGroup(title: "Serverless mode") var serverless: Serverless
     @OptionGroup(title: "Connections") var connections: Connections
 
     @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
@@ -45,6 +49,12 @@ struct Serve: AsyncParsableCommand, Configurable {
             "What to log on standard error: trace, debug, info, notice, warning, error or critical. [SIGNALBOX_LOG_LEVEL]",
             valueName: "level"))
     var logLevel = Logger.Level.notice
+
+    func validate() throws {
+        if !serverless.upstream.isEmpty, access.mode != .serverless {
+            throw ValidationError("--upstream needs --mode serverless.")
+        }
+    }
 
     func run() async throws {
         try await reportingFailures {
@@ -109,6 +119,13 @@ extension Serve {
                 valueName: "mode"))
         var mode = ServiceMode.default
 
+        @Option(
+            help: ArgumentHelp(
+                "An SQLite file that keeps which groups users are in; it is made if there is none. (default: kept in memory only) [SIGNALBOX_DATABASE]",
+                valueName: "file"),
+            completion: .file(extensions: ["sqlite", "db"]))
+        var database: String?
+
         @Flag(
             help:
                 "Let everybody in, for play. A client may choose its user by the query key userId. [SIGNALBOX_NO_AUTH]")
@@ -133,6 +150,57 @@ extension Serve {
         func key() throws -> String {
             if let accessKey { return accessKey }
             return noAuth ? AccessKeys.makeKey() : try DataFolder(path: dataFolder).accessKeyOrNew()
+        }
+    }
+
+    struct Serverless: ParsableArguments {
+        private static let standard = UpstreamOptions()
+
+        @Option(
+            help: ArgumentHelp(
+                "Who hears of clients and answers their calls: a URL in which {hub}, {category} and {event} are filled in. hub/category/event= before it limits it to these (* for all); repeat it for several, the first that fits counts (commas in the variable). [SIGNALBOX_UPSTREAM]",
+                valueName: "url"))
+        var upstream: [String] = []
+
+        @Option(
+            help: ArgumentHelp(
+                "How long upstream may take for one event. [SIGNALBOX_UPSTREAM_TIMEOUT]", valueName: "time"))
+        var upstreamTimeout = Interval.seconds(100)
+
+        @Option(
+            help: ArgumentHelp(
+                "Requests under way to one upstream; more wait. [SIGNALBOX_UPSTREAM_CONCURRENCY]",
+                valueName: "number"))
+        var upstreamConcurrency = standard.maximumConcurrency
+
+        @Flag(
+            help:
+                "Disconnect a client whose connecting upstream answers with 401 or 403. [SIGNALBOX_UPSTREAM_REFUSALS]")
+        var upstreamRefusals = false
+
+        func validate() throws {
+            guard (1...4096).contains(upstreamConcurrency) else {
+                throw ValidationError("--upstream-concurrency must be a number from 1 to 4096.")
+            }
+            _ = try rules()
+        }
+
+        private func rules() throws -> [UpstreamRule] {
+            try upstream.map { text in
+                do {
+                    return try UpstreamRule(text)
+                } catch {
+                    throw ValidationError("--upstream: \(error)")
+                }
+            }
+        }
+
+        func options() throws -> UpstreamOptions {
+            var options = UpstreamOptions(rules: try rules())
+            options.timeout = upstreamTimeout.duration
+            options.maximumConcurrency = upstreamConcurrency
+            options.refusalsEndClients = upstreamRefusals
+            return options
         }
     }
 

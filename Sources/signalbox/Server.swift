@@ -13,6 +13,7 @@ import ServiceLifecycle
 import SignalR
 import SignalRHummingbird
 import SignalRService
+import SignalRServiceStore
 import UnixSignals
 
 /// One run of the server, from its options to its end.
@@ -35,10 +36,26 @@ struct Server {
         settings.requiresAuthentication = !options.access.noAuth
         settings.connections = options.connections.hubOptions
         if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }
+        settings.upstream = try options.serverless.options()
+        if options.listening.tlsCertificate != nil { settings.scheme = "https" }
+        settings.store = try options.access.database.map(Self.store)
         self.service = try SignalBoxService(settings, eventLoopGroup: group, logger: logger)
     }
 
+    private static func store(_ path: String) throws -> SQLiteStore {
+        do {
+            return try SQLiteStore(path: path)
+        } catch {
+            throw Failure(.cannotCreate, "cannot use the database \(path): \(error)")
+        }
+    }
+
     func run() async throws {
+        do {
+            try await service.restore()
+        } catch {
+            throw Failure(.configuration, "cannot read the database \(options.access.database ?? ""): \(error)")
+        }
         let router = Router(options: .caseInsensitive)
         router.serve(service)
         WebFile.addRoutes(to: router, playground: options.playground)

@@ -75,12 +75,30 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
 @Suite struct ServeOptionTests {
     @Test(arguments: [
         ["--port", "65536"], ["--port", "x"], ["--threads", "0"], ["--tls-key", "f"], ["--access-key", "short"],
-        ["--handshake-timeout", "0"], ["--maximum-queue", "many"], ["--mode", "other"], ["extra"], ["--unknown"],
+        ["--mode", "serverless", "--upstream", "nowhere"], ["--upstream", "http://localhost"],
+        ["--mode", "serverless", "--upstream", "http://localhost/{user}"], ["--upstream-concurrency", "0"],
+        ["--upstream-timeout", "never"], ["--handshake-timeout", "0"], ["--maximum-queue", "many"],
+        ["--mode", "other"], ["extra"], ["--unknown"],
     ])
     func mistakesAreUsageErrors(_ options: [String]) {
         let error = #expect(throws: (any Error).self) { try SignalBox.parseAsRoot(["serve"] + options) }
         #expect(error.map { SignalBox.exitCode(for: $0) } == .validationFailure)
         #expect(ExitCode.validationFailure.rawValue == 64)
+    }
+
+    @Test func optionsReachUpstream() throws {
+        let serve = try Serve.parse([
+            "--mode", "serverless", "--upstream", "chat/messages/*=http://localhost/{event}", "--upstream",
+            "http://localhost/rest", "--upstream-timeout", "5s", "--upstream-concurrency", "7", "--upstream-refusals",
+        ])
+        let options = try serve.serverless.options()
+        #expect(options.rules.map(\.urlTemplate) == ["http://localhost/{event}", "http://localhost/rest"])
+        #expect(options.timeout == .seconds(5))
+        #expect(options.maximumConcurrency == 7)
+        #expect(options.refusalsEndClients)
+        let standard = UpstreamOptions()
+        let plain = try Serve.parse([]).serverless.options()
+        #expect(plain.rules.isEmpty && plain.timeout == standard.timeout && !plain.refusalsEndClients)
     }
 
     @Test func shortKeysAreForPlayOnly() throws {

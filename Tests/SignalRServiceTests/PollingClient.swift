@@ -101,6 +101,20 @@ struct PollingClient {
         #expect(response.status == .ok)
     }
 
+    func send(_ message: HubMessage, _ codec: any HubCodec) async throws {
+        var bytes = ByteBuffer()
+        try codec.write(message, into: &bytes)
+        await send(bytes)
+    }
+
+    func send(_ bytes: ByteBuffer) async {
+        let response = await service.client(.post, query, token: token, body: bytes)
+        #expect(response.status == .ok)
+    }
+
+    /// Leaves in order.
+    func leave() async { _ = await service.client(.delete, query, token: token) }
+
     func poll() async -> HubResponse { await service.client(.get, query, token: token) }
     func text() async -> String { String(buffer: await poll().body) }
 

@@ -99,7 +99,7 @@ import Testing
     @Test func wrongMethodsAre405AndNameTheRightOnes() {
         let error = #expect(throws: RestError.self) { try RestRoute(.patch, path: "/api/hubs/chat/connections/c") }
         #expect(error?.status == .methodNotAllowed)
-        #expect(error?.headers[.allow] == "DELETE, GET, POST")
+        #expect(error?.headers[.allow] == "DELETE, GET, HEAD, POST")
     }
 
     @Test(

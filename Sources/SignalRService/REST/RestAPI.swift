@@ -1,4 +1,4 @@
-// SignalBox: the REST data plane: send, close, existence, groups
+// SignalBox: the REST data plane: which operation a request asks for, who may ask, and what it answers
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
@@ -11,7 +11,7 @@ import SignalRWire
 struct RestAPI: Sendable {
     private static let maximumBody = 1 << 20
 
-    private let service: SignalBoxService
+    let service: SignalBoxService
     private let logger: Logger
 
     init(_ service: SignalBoxService, logger: Logger = Logger(label: "SignalBox.REST")) {
@@ -19,12 +19,13 @@ struct RestAPI: Sendable {
         self.logger = logger
     }
 
-    func respond(to request: HubRequest) async -> HubResponse {
+    /// - Parameter base: scheme and authority that the caller used, for links in answers.
+    func respond(to request: HubRequest, at base: String = "http://localhost") async -> HubResponse {
         var dialect = request.path.hasPrefix("/api/v1") ? RestDialect.v1 : .dated
         do throws(RestError) {
             let route = try RestRoute(request.method, path: request.path)
             dialect = route.dialect
-            return try await run(route, request)
+            return try await run(route, Call(request: request, base: base, isDated: dialect == .dated))
         } catch {
             logger.debug(
                 "REST request failed",
@@ -37,58 +38,60 @@ struct RestAPI: Sendable {
         }
     }
 
-    private func run(_ route: RestRoute, _ request: HubRequest) async throws(RestError) -> HubResponse {
-        if case .health = route.operation { return HubResponse(.ok) }
-        try authorize(request)
-        guard let name = HubName(route.hub, application: request.query("application")) else {
+    /// A request on its way through the operations.
+    struct Call {
+        let request: HubRequest
+        let base: String
+        /// Whether it came by the dated API, whose success codes differ from those of v1.
+        let isDated: Bool
+
+        func query(_ name: String) -> String? { request.query(name).flatMap { $0.isEmpty ? nil : $0 } }
+    }
+
+    private func run(_ route: RestRoute, _ call: Call) async throws(RestError) -> HubResponse {
+        switch route.operation {
+        case .health: return HubResponse(.ok)
+        case .explorer: return OpenAPI.explorer
+        case .document(let version): return try OpenAPI.response(version: version, base: call.base)
+        // Keys are handed out to identities of elsewhere, and none are configured.
+        case .accessKey: throw .unauthorized
+        default: break
+        }
+        try authorize(call.request)
+        if call.isDated { try checkVersion(call) }
+        guard let name = HubName(route.hub, application: call.request.query("application")) else {
             throw .invalid(
                 "A hub or application name is a letter and at most 127 letters, digits or characters of _`,.[]")
         }
-        let isDated = route.dialect == .dated
-        switch route.operation {
-        case .health: return HubResponse(.ok)
-        case .send(let target):
-            try await send(to: target, of: name, request)
-            return HubResponse(.accepted)
-        case .close(let target):
-            await close(target, of: name, request)
-            return HubResponse(.noContent)
-        case .closeConnection(let id):
-            await close(.connections([id]), of: name, request)
-            return HubResponse(isDated ? .ok : .accepted)
-        case .exists(let target):
-            guard await service.existingHub(name)?.registry.count(of: target) ?? 0 > 0 else { throw .absent(target) }
-            return HubResponse(.ok)
-        case .makeToken: return try makeToken(name, request)
-        case .join(let connection, let group):
-            guard await service.existingHub(name)?.registry.setMembership(of: connection, in: group, to: true) == true
-            else {
-                throw .noConnection
-            }
-            return HubResponse(.ok)
-        case .leave(let connection, let group):
-            // Never 404: the Management SDK does not expect one here.
-            _ = await service.existingHub(name)?.registry.setMembership(of: connection, in: group, to: false)
-            return HubResponse(.ok)
-        case .leaveAll(let connection):
-            _ = await service.existingHub(name)?.registry.leaveAllGroups(connection)
-            return HubResponse(.ok)
-        case .addUser(let user, let group):
-            try await add(user, to: group, of: name, request)
-            return HubResponse(isDated ? .ok : .accepted)
-        case .removeUser(let user, let group):
-            await remove(user, from: group, of: name)
-            return HubResponse(isDated ? .noContent : .accepted)
-        case .removeUserFromAll(let user):
-            await remove(user, from: nil, of: name)
-            return HubResponse(isDated ? .noContent : .ok)
-        case .isMember(let user, let group):
-            guard service.existingHub(name)?.userGroups.groups(of: user).contains(group) == true else {
-                throw .notInGroup
-            }
-            return HubResponse(.ok)
+        return try await run(route.operation, on: name, call)
+    }
+
+    private func run(
+        _ operation: RestOperation, on name: HubName, _ call: Call
+    ) async throws(RestError) -> HubResponse {
+        switch operation {
+        case .health, .explorer, .document, .accessKey: throw .unknownPath  // answered before
+        case .send(let target): try await send(to: target, of: name, call)
+        case .sendItem(let id, let stream): try await sendItem(to: id, stream, of: name, call)
+        case .completeStream(let id, let stream): try await complete(stream, of: id, of: name, call)
+        case .invoke(let id): try await invoke(id, of: name, call)
+        case .execute: try await execute(on: name, call)
+        case .close(let target): await close(target, of: name, call)
+        case .closeConnection(let id): await closeConnection(id, of: name, call)
+        case .exists(let target): try await exists(target, in: name)
+        case .makeToken: try makeToken(name, call)
+        case .join(let id, let group): try await join(id, to: group, of: name)
+        case .leave(let id, let group): await leave(id, from: group, of: name)
+        case .leaveAll(let id): await leaveAll(id, of: name)
+        case .members(let group): try await members(of: group, in: name, call)
+        case .addUser(let user, let group): try await add(user, to: group, of: name, call)
+        case .removeUser(let user, let group): try await remove(user, from: group, of: name, call)
+        case .removeUserFromAll(let user): try await removeFromAll(user, of: name, call)
+        case .isMember(let user, let group): try isMember(user, of: group, in: name)
         }
     }
+
+    // MARK: Who may ask
 
     private func authorize(_ request: HubRequest) throws(RestError) {
         guard service.options.requiresAuthentication else { return }
@@ -101,25 +104,24 @@ struct RestAPI: Sendable {
         }
     }
 
-    // MARK: Messages
-
-    private func send(to target: HubTarget, of name: HubName, _ request: HubRequest) async throws(RestError) {
-        let message = try RestMessage.read(try await body(request), type: request.headers[.contentType])
-        // A hub that nobody used has nobody to send to.
-        guard let hub = service.existingHub(name) else { return }
-        do {
-            try await hub.server.backplane.publish(message, to: target, excluding: excluded(request))
-        } catch {
-            throw .tooMany("The message could not be handed on.")
-        }
+    /// Any date since the first dated version, with or without `-preview`; a missing one is the newest.
+    private func checkVersion(_ call: Call) throws(RestError) {
+        guard let version = call.query("api-version") else { return }
+        let date = version.hasSuffix("-preview") ? version.dropLast(8) : version[...]
+        let parts = date.split(separator: "-", omittingEmptySubsequences: false)
+        let isDate =
+            parts.map(\.utf8.count) == [4, 2, 2] && parts.allSatisfy { $0.utf8.allSatisfy { (48...57) ~= $0 } }
+        guard isDate, date >= "2021-05-01" else { throw .invalid("'api-version' must be a date since 2021-05-01.") }
     }
 
-    private func body(_ request: HubRequest) async throws(RestError) -> ByteBuffer {
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > Self.maximumBody {
+    // MARK: What operations share
+
+    func body(_ call: Call) async throws(RestError) -> ByteBuffer {
+        if let length = call.request.headers[.contentLength].flatMap({ Int($0) }), length > Self.maximumBody {
             throw .tooLarge
         }
         do {
-            return try await request.body(Self.maximumBody)
+            return try await call.request.body(Self.maximumBody)
         } catch is NIOTooManyBytesError {
             throw .tooLarge
         } catch {
@@ -127,68 +129,16 @@ struct RestAPI: Sendable {
         }
     }
 
-    private func excluded(_ request: HubRequest) -> Set<ConnectionID> {
-        Set(Query.values(of: "excluded", in: request.rawQuery).compactMap { ConnectionID($0) })
+    func excluded(_ call: Call) -> Set<ConnectionID> {
+        Set(Query.values(of: "excluded", in: call.request.rawQuery).compactMap { ConnectionID($0) })
     }
 
-    private func close(_ target: HubTarget, of name: HubName, _ request: HubRequest) async {
-        let reason = request.query("reason").flatMap { $0.isEmpty ? nil : $0 }
-        await service.existingHub(name)?.registry.close(
-            target, excluding: excluded(request), reason: .kicked(reason, allowReconnect: true))
-    }
-
-    // MARK: Users in groups
-
-    private func add(_ user: String, to group: String, of name: HubName, _ request: HubRequest) async throws(RestError)
-    {
-        let lifetime = try lifetime(request)
-        let hub = try hub(name)
-        // A time of 0 is for those only who are here now.
-        if lifetime != 0, !hub.userGroups.add(user, to: group, lifetime: lifetime) {
-            throw .tooMany("Too many users are in groups.")
+    /// A number in the query; nil when it is not there.
+    func number(_ name: String, in range: ClosedRange<Int>, _ call: Call) throws(RestError) -> Int? {
+        guard let text = call.request.query(name) else { return nil }
+        guard let number = Int(text), range.contains(number) else {
+            throw .invalid("'\(name)' must be a number from \(range.lowerBound) to \(range.upperBound).")
         }
-        for connection in await hub.connections(of: user) {
-            _ = await hub.registry.setMembership(of: connection, in: group, to: true)
-        }
-    }
-
-    private func lifetime(_ request: HubRequest) throws(RestError) -> Double? {
-        guard let text = request.query("ttl"), !text.isEmpty else { return nil }
-        guard let seconds = Int(text), seconds >= 0 else { throw .invalid("'ttl' must be a number of seconds.") }
-        return Double(seconds)
-    }
-
-    private func hub(_ name: HubName) throws(RestError) -> ServiceHub {
-        do {
-            return try service.hub(name)
-        } catch {
-            throw .tooMany("\(error)")
-        }
-    }
-
-    /// From all groups without `group`. The user's connections leave with it.
-    private func remove(_ user: String, from group: String?, of name: HubName) async {
-        guard let hub = service.existingHub(name) else { return }
-        let groups = group.map { [$0] } ?? hub.userGroups.groups(of: user)
-        hub.userGroups.remove(user, from: group)
-        for connection in await hub.connections(of: user) {
-            for group in groups { _ = await hub.registry.setMembership(of: connection, in: group, to: false) }
-        }
-    }
-
-    // MARK: Tokens
-
-    private func makeToken(_ name: HubName, _ request: HubRequest) throws(RestError) -> HubResponse {
-        var minutes: Int64 = 60
-        if let text = request.query("minutesToExpire"), !text.isEmpty {
-            guard let wanted = Int64(text), (1...525_600).contains(wanted) else {
-                throw .invalid("'minutesToExpire' must be a number of minutes up to a year.")
-            }
-            minutes = wanted
-        }
-        let token = service.options.keys.clientToken(
-            hub: name.description, user: request.query("userId"), endpoint: "http://localhost",
-            lifetime: .seconds(minutes * 60))
-        return .json(.ok, HubValue.map([.init(key: "token", value: .string(token))]).json)
+        return number
     }
 }

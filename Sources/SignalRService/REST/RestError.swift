@@ -31,6 +31,8 @@ struct RestError: Error, Equatable {
     }()
     static let tooLarge = RestError(.contentTooLarge, .error, .request, .invalid, "The body is larger than 1 MB.")
     static let noConnection = RestError(.notFound, .error, .connection, .notExisted, "The connection does not exist.")
+    static let clientTimeout = RestError(
+        .requestTimeout, .error, .connection, .unknown, "The client gave no result in time.")
     static let notInGroup = RestError(.notFound, .info, .user, .notInGroup, "The user is not in the group.")
 
     static func wrongMethod(allowed: [String]) -> RestError {
@@ -43,6 +45,11 @@ struct RestError: Error, Equatable {
 
     static func tooMany(_ message: String) -> RestError {
         RestError(.serviceUnavailable, .error, .request, .unknown, message)
+    }
+
+    /// A client answered a call with an error.
+    static func clientFailed(_ message: String) -> RestError {
+        RestError(.badRequest, .error, .connection, .unknown, message)
     }
 
     /// What the existence operations answer for nobody.
@@ -91,5 +98,6 @@ struct RestError: Error, Equatable {
 extension HTTPField.Name {
     // `init(parsed:)` fails for names that are no token only.
     static let xMSErrorCode = Self(parsed: "x-ms-error-code") ?? .warning
+    static let contentSecurityPolicy = Self("Content-Security-Policy") ?? .warning
     static let warning = Self(parsed: "Warning") ?? .server
 }

@@ -29,6 +29,21 @@ enum RestOperation: Hashable, Sendable {
     case removeUserFromAll(String)
     case isMember(user: String, group: String)
     case makeToken
+    /// Calls a client and waits for its result.
+    case invoke(connection: String)
+    /// An item of a stream that the client reads.
+    case sendItem(connection: String, stream: String)
+    case completeStream(connection: String, stream: String)
+    /// The members of a group, by pages.
+    case members(group: String)
+    /// Commands for all connections that a filter picks.
+    case execute
+    /// A signing key for callers with an identity of elsewhere.
+    case accessKey
+    /// The OpenAPI document of a version; nil for the newest.
+    case document(version: String?)
+    /// The page that shows the document.
+    case explorer
 }
 
 /// A request's place in the API.
@@ -46,9 +61,9 @@ struct RestRoute: Equatable, Sendable {
         guard let (dialect, rest) = Self.dialect(segments[...]) else { throw .unknownPath }
         self.dialect = dialect
         let operations: [HTTPRequest.Method: RestOperation]
-        if rest.first == "health", rest.count == 1 {
+        if let found = Self.operationsWithoutHub(rest, of: dialect) {
             self.hub = ""
-            operations = [.get: .health]
+            operations = found
         } else {
             guard rest.count >= 2, rest.first == (dialect == .preview ? "hub" : "hubs") else { throw .unknownPath }
             self.hub = rest[rest.startIndex + 1]
@@ -60,7 +75,8 @@ struct RestRoute: Equatable, Sendable {
             operations = found
         }
         guard let operation = operations[method == .head ? .get : method] else {
-            throw .wrongMethod(allowed: operations.keys.map(\.rawValue).sorted())
+            let head: [HTTPRequest.Method] = operations[.get] == nil ? [] : [.head]
+            throw .wrongMethod(allowed: (operations.keys + head).map(\.rawValue).sorted())
         }
         self.operation = operation
         try operation.check()
@@ -76,14 +92,35 @@ struct RestRoute: Equatable, Sendable {
         }
     }
 
+    /// What is not below a hub.
+    private static func operationsWithoutHub(
+        _ rest: ArraySlice<String>, of dialect: RestDialect
+    ) -> [HTTPRequest.Method: RestOperation]? {
+        func part(_ index: Int) -> String? { index < rest.count ? rest[rest.startIndex + index] : nil }
+        switch (part(0), part(1), part(2), rest.count) {
+        case ("health", _, _, 1): return [.get: .health]
+        case ("auth", "accessKey", _, 2) where dialect != .preview: return [.get: .accessKey]
+        case ("swagger", _, _, 1) where dialect == .dated, ("swagger", "", _, 2) where dialect == .dated:
+            return [.get: .explorer]
+        case ("swagger", "swagger.json", _, 2) where dialect == .dated: return [.get: .document(version: nil)]
+        case ("swagger", let version?, "swagger.json", 3) where dialect == .dated:
+            return [.get: .document(version: version)]
+        default: return nil
+        }
+    }
+
     /// The operations of a resource by method; HEAD goes with GET. Both dialects get every spelling, as the local emulator has it.
     private static func operations(_ resource: [String]) -> [HTTPRequest.Method: RestOperation]? {
+        if resource.count == 5 { return streamOperations(resource) }
         guard resource.count <= 4 else { return nil }
         func part(_ index: Int) -> String? { index < resource.count ? resource[index] : nil }
         switch (part(0), part(1), part(2), part(3)) {
         case (nil, nil, nil, nil), (":send", nil, nil, nil): return [.post: .send(.all)]
         case (":closeConnections", nil, nil, nil): return [.post: .close(.all)]
         case (":generateToken", nil, nil, nil): return [.post: .makeToken]
+        case (":execute", nil, nil, nil): return [.post: .execute]
+        case ("connections", let id?, ":invoke", nil): return [.post: .invoke(connection: id)]
+        case ("groups", let group?, "connections", nil): return [.get: .members(group: group)]
         case ("connections", let id?, nil, nil):
             return [.post: .send(.connections([id])), .get: .exists(.connections([id])), .delete: .closeConnection(id)]
         case (let kind?, let id?, nil, nil):
@@ -99,6 +136,15 @@ struct RestRoute: Equatable, Sendable {
                 .put: .addUser(user, group: group), .delete: .removeUser(user, group: group),
                 .get: .isMember(user: user, group: group),
             ]
+        default: return nil
+        }
+    }
+
+    private static func streamOperations(_ resource: [String]) -> [HTTPRequest.Method: RestOperation]? {
+        guard resource[0] == "connections", resource[2] == "streams" else { return nil }
+        switch resource[4] {
+        case ":send": return [.post: .sendItem(connection: resource[1], stream: resource[3])]
+        case ":complete": return [.post: .completeStream(connection: resource[1], stream: resource[3])]
         default: return nil
         }
     }
@@ -127,19 +173,27 @@ struct RestRoute: Equatable, Sendable {
 
 extension RestOperation {
     private static let longestGroup = 1024
+    private static let longestStream = 100
 
     fileprivate func check() throws(RestError) {
-        for group in groups where group.isEmpty || group.count > Self.longestGroup || group.allSatisfy(\.isWhitespace) {
-            throw .invalid("A group name has 1 to \(Self.longestGroup) characters that are not all blank.")
+        for group in groups { try Self.check(group: group) }
+        if let stream, stream.isEmpty || stream.count > Self.longestStream || stream.allSatisfy(\.isWhitespace) {
+            throw .invalid("A stream id has 1 to \(Self.longestStream) characters that are not all blank.")
         }
         if ids.contains("") { throw .invalid("A user or connection id must not be empty.") }
+    }
+
+    static func check(group: String) throws(RestError) {
+        guard !group.isEmpty, group.count <= longestGroup, !group.allSatisfy(\.isWhitespace) else {
+            throw .invalid("A group name has 1 to \(longestGroup) characters that are not all blank.")
+        }
     }
 
     private var groups: [String] {
         switch self {
         case .send(.groups(let names)), .close(.groups(let names)), .exists(.groups(let names)): names
         case .join(_, let group), .leave(_, let group), .addUser(_, let group), .removeUser(_, let group),
-            .isMember(_, let group):
+            .isMember(_, let group), .members(let group):
             [group]
         default: []
         }
@@ -152,9 +206,17 @@ extension RestOperation {
             .close(.connections(let ids)), .exists(.connections(let ids)):
             ids
         case .closeConnection(let id), .join(let id, _), .leave(let id, _), .leaveAll(let id), .addUser(let id, _),
-            .removeUser(let id, _), .removeUserFromAll(let id), .isMember(let id, _):
+            .removeUser(let id, _), .removeUserFromAll(let id), .isMember(let id, _), .invoke(let id),
+            .sendItem(let id, _), .completeStream(let id, _):
             [id]
         default: []
+        }
+    }
+
+    private var stream: String? {
+        switch self {
+        case .sendItem(_, let stream), .completeStream(_, let stream): stream
+        default: nil
         }
     }
 }

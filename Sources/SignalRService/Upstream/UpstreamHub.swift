@@ -1,0 +1,115 @@
+// SignalBox: one hub in serverless mode: its clients' events on their way to upstream, and the answers on their way back
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOCore
+import NIOHTTP1
+import SignalR
+import SignalRWire
+
+/// Tells upstream of the clients of one hub and what they call (service reference, "Response to a message event").
+struct UpstreamHub: HubCallTaker {
+    let upstream: Upstream
+    let hub: String
+    let keys: AccessKeys
+    /// Bytes of an answer that a client's queue can hold.
+    let answerLimit: Int
+    let logger: Logger
+
+    private static let itemKey = "signalbox.upstream"
+
+    // MARK: Clients
+
+    /// Returns when upstream heard of the client; its messages wait for that.
+    /// - Throws: ``HubError`` when the client must go.
+    func connected(_ client: HubCallerContext) async throws {
+        client.items[Self.itemKey] = UpstreamClient(
+            limit: upstream.options.maximumCallsPerClient, load: upstream.load, resume: client.takeMore)
+        guard let rule = upstream.rule(hub: hub, .connected) else { return }
+        guard let url = upstream.url(rule: rule, hub: hub, .connected) else {
+            throw HubError("Upstream cannot be called.")
+        }
+        let answer = await call(.connected, of: client, rule: rule, url: url, limit: Self.ignoredBody)
+        guard !answer.isSuccess else { return }
+        log("Upstream did not take a client", .connected, answer.summary, client)
+        if upstream.options.refusalsEndClients, [401, 403].contains(answer.status) {
+            throw HubError("Upstream refused the connection, status code \(answer.status)")
+        }
+    }
+
+    /// Returns at once. What the client called before is told before.
+    func disconnected(_ client: HubCallerContext, _ reason: (any Error)?) {
+        let event = UpstreamEvent.disconnected(reason.map(Self.text))
+        guard let rule = upstream.rule(hub: hub, event), let url = upstream.url(rule: rule, hub: hub, event) else {
+            return
+        }
+        _ = queue(of: client)?.add {
+            let answer = await call(event, of: client, rule: rule, url: url, limit: Self.ignoredBody)
+            if !answer.isSuccess { log("Upstream did not hear of a client's end", event, answer.summary, client) }
+        }
+    }
+
+    /// What is read of an answer that nobody waits for, so that its connection can be used again.
+    private static let ignoredBody = 65_536
+
+    private static func text(_ reason: any Error) -> String {
+        guard let reason = reason as? CloseReason else { return "\(reason)" }
+        return reason.detail ?? reason.name
+    }
+
+    private func queue(of client: HubCallerContext) -> UpstreamClient? { client.items.value(Self.itemKey) }
+
+    // MARK: Calls
+
+    func take(_ invocation: HubMessage.Invocation, asStream: Bool, from caller: HubCallerContext) -> Bool {
+        if upstream.options.rules.isEmpty {
+            // Nobody could ever answer (service reference, "Modes").
+            caller.connection.close(
+                .kicked("No upstream is configured, so clients cannot call.", allowReconnect: false))
+            return true
+        }
+        if asStream { return refuse(invocation, "Streaming is not supported in serverless mode.", caller) }
+        let codec = caller.connection.registry.codecs.first { $0.name == caller.hubProtocol } ?? JSONHubCodec()
+        guard let event = try? UpstreamEvent.message(invocation, codec: codec) else {
+            return refuse(invocation, "The arguments cannot be read.", caller)
+        }
+        guard let rule = upstream.rule(hub: hub, event), let queue = queue(of: caller) else {
+            log("No upstream for a call", event, "ignored", caller)
+            return true
+        }
+        guard let url = upstream.url(rule: rule, hub: hub, event) else {
+            return refuse(invocation, "Invocation failed, status code 500", caller)
+        }
+        let id = invocation.id
+        return queue.add {
+            let limit = id == nil ? Self.ignoredBody : min(answerLimit, upstream.options.maximumAnswer)
+            let answer = await call(event, of: caller, rule: rule, url: url, limit: limit)
+            if !answer.isSuccess { log("Upstream failed a call", event, answer.summary, caller) }
+            guard let id else { return }
+            let reply = UpstreamReply(answer, to: id, codec: codec)
+            caller.connection.onLoop { reply.send(to: caller.connection) }
+        }
+    }
+
+    private func refuse(_ invocation: HubMessage.Invocation, _ text: String, _ caller: HubCallerContext) -> Bool {
+        if let id = invocation.id { caller.connection.send(.completion(.init(id: id, outcome: .failure(text)))) }
+        return true
+    }
+
+    private func call(
+        _ event: UpstreamEvent, of client: HubCallerContext, rule: Int, url: String, limit: Int
+    ) async -> UpstreamAnswer {
+        await upstream.call(
+            rule: rule, url: url, headers: event.headers(of: client, hub: hub, keys: keys), body: event.body,
+            limit: limit)
+    }
+
+    private func log(_ text: Logger.Message, _ event: UpstreamEvent, _ answer: String, _ client: HubCallerContext) {
+        logger.debug(
+            text,
+            metadata: [
+                "signalr.hub": "\(hub)", "signalr.connection.id": "\(client.connectionID)",
+                "upstream.event": "\(event.name.prefix(100))", "answer": "\(answer)",
+            ])
+    }
+}
