@@ -1,12 +1,16 @@
 # SignalBox: the servers that the conformance tests talk to.
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from harness.http import open_connection, read_answer
 from harness.server import Server
+from harness.server_connection import ServerConnection
+from harness.visitor import Visitor
 
 
 @pytest.fixture
@@ -29,6 +33,57 @@ def server():
     server = Server("--playground")
     yield server
     assert server.stop() == 0, server.output()
+
+
+@pytest.fixture(scope="session")
+def service():
+    """The service as app servers need it. A test must use a hub of its own, and leave the rest as it found it."""
+    service = Server("--mode", "default")
+    yield service
+    assert service.stop() == 0, service.output()
+
+
+@pytest.fixture
+def hub() -> str:
+    """A hub that no other test has."""
+    return f"hub_{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def attach(service, hub):
+    """Makes server connections of the test's hub that have shaken hands."""
+    with contextlib.ExitStack() as open_ones:
+        def attach(name: str | None = None, to: Server = service, **handshake) -> ServerConnection:
+            return open_ones.enter_context(ServerConnection(to, hub, name)).shake_hands(**handshake)
+
+        yield attach
+
+
+@pytest.fixture
+def visit(service, hub):
+    """Connects clients to the test's hub, up to their hub handshake, which nobody has answered."""
+    visitors = []
+
+    def visit(*arguments, to: Server = service, **details) -> Visitor:
+        visitors.append(Visitor(to, hub, *arguments, **details))
+        return visitors[-1]
+
+    yield visit
+    for visitor in visitors:
+        visitor.close()
+
+
+@pytest.fixture
+def meet(visit):
+    """Connects a client that this server connection has welcomed."""
+    def meet(connection: ServerConnection, *arguments, **details) -> Visitor:
+        visitor = visit(*arguments, **details)
+        opened = connection.take_client(protocol=visitor.codec.name)
+        assert opened["connectionId"] == visitor.connection_id
+        visitor.expect_welcome()
+        return visitor
+
+    return meet
 
 
 @pytest.fixture

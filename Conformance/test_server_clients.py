@@ -1,0 +1,538 @@
+# SignalBox: the life of a client in Default mode, byte for byte, with the test as the app server.
+# SPDX-License-Identifier: Apache-2.0
+
+import itertools
+import json
+
+import pytest
+
+from harness.appserver.messages import Kind, body, decode, encode
+from harness.codec import JSON, MessagePack
+from harness.http import request
+from harness.server_connection import ON_DEMAND, WEAK, ServerConnection, first_to_hear
+from harness.tokens import bearer, client_token, rest_token
+from harness.transports import TRANSPORTS, TransportEnded
+from harness.websocket import TEXT, WebSocket
+from test_service_messages import VECTORS
+
+NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+PAIRS = [
+    pytest.param(transport, codec, id=f"{transport.kind}-{codec.name}")
+    for transport, codec in itertools.product(TRANSPORTS, [JSON, MessagePack])
+    if not (transport.is_text_only and codec.is_binary)
+]
+CALL = {"type": 1, "invocationId": "0", "target": "Echo", "arguments": ["hi"]}
+
+
+def scenario(name: str) -> list[bytes]:
+    steps = next(entry["steps"] for entry in VECTORS["scenarios"] if entry["name"] == name)
+    return [bytes.fromhex(step["framedHex"]) for step in steps if "framedHex" in step]
+
+
+def renamed(framed: bytes, identifier: str) -> bytes:
+    """A frame of the vectors with this connection's id instead of conn1."""
+    message = decode(body(framed))
+    count = body(framed)[0] & 0x0F
+    return encode(message.pop("type"), item_count=count, **(message | {"connectionId": identifier}))
+
+
+def test_a_client_echoes(attach, visit, hub):
+    """The scenario of the vectors, byte for byte but for ids, claims and headers."""
+    steps = scenario("server connects, client echoes (json)")
+    hello, answer, call, echo, completion, left, fin, acknowledged = *steps[5:7], *steps[7:11], *steps[11:]
+    server = attach()
+    visitor = visit(hello=decode(body(hello))["payload"])
+    opened = server.next()
+    identifier = opened["connectionId"]
+    assert (opened["type"], identifier, opened["ext"]) == (4, visitor.connection_id, {"protocol": "json"})
+    server.expect(renamed(hello, identifier))
+    server.send(renamed(answer, identifier))
+    visitor.expect_welcome()
+    visitor.send_bytes(decode(body(call))["payload"])
+    server.expect(renamed(call, identifier))
+    server.say(Kind.MULTI_CONNECTION_DATA, connectionIds=[identifier], payloads=decode(body(echo))["payloads"])
+    visitor.expect_bytes(decode(body(echo))["payloads"]["json"])
+    server.send(renamed(completion, identifier))
+    visitor.expect_bytes(decode(body(completion))["payload"])
+    visitor.close()
+    server.expect(renamed(left, identifier))
+    server.send(fin)
+    server.expect(acknowledged)
+
+
+# OpenConnection (§9.3)
+
+
+def test_the_frame_of_open_connection(attach, visit):
+    """Six items; `ext` has the protocol and nothing else, or old SDKs lose sync (§5.4)."""
+    server = attach()
+    visit()
+    framed = body(server.next_frame())
+    assert framed[0] == 0x96 and framed.endswith(bytes.fromhex("8103a46a736f6e"))
+
+
+@pytest.mark.parametrize("codec", [JSON, MessagePack])
+def test_the_protocol_is_named(attach, meet, codec):
+    """§23 trap 6."""
+    meet(attach(), codec=codec)
+
+
+def opened_with(server, visit, **details) -> dict:
+    visit(**details)
+    return server.expect_message(Kind.OPEN_CONNECTION)
+
+
+def test_claims_have_their_long_names(attach, visit):
+    """§9.3, §23 trap 7: nameid and role are mapped, arrays are one pair each, the service's own claims stay."""
+    claims = opened_with(attach(), visit, user="u1", role=["a", "b"], **{"asrs.s.uid": "u1", "plain": "x"})["claims"]
+    assert [value for name, value in claims if name == ROLE] == ["a", "b"]
+    assert (NAME_ID, "u1") in claims and ("asrs.s.uid", "u1") in claims and ("plain", "x") in claims
+
+
+@pytest.mark.parametrize(("short", "long"), VECTORS["claimTypeMapInbound"], ids=lambda name: name[-20:])
+def test_every_short_name_is_mapped(attach, visit, short, long):
+    """The table of the vectors (§9.3)."""
+    claims = opened_with(attach(), visit, **{short: "value"})["claims"]
+    assert (long, "value") in claims
+
+
+def test_claims_that_are_no_text(attach, visit):
+    """§3: true and false, numbers, and JSON text for what is inside."""
+    claims = opened_with(attach(), visit, yes=True, no=False, number=17, thing={"a": [1]}, several=["x", 2, False])["claims"]
+    for pair in [("yes", "true"), ("no", "false"), ("number", "17")]:
+        assert pair in claims
+    assert json.loads(dict(claims)["thing"]) == {"a": [1]}
+    assert [value for name, value in claims if name == "several"] == ["x", "2", "false"]
+
+
+def test_claims_of_the_user_that_collide_stay_as_they_are(attach, visit):
+    """§3.1: the SDK renames them."""
+    claims = opened_with(attach(), visit, **{"asrs.u.jti": "B", "asrs.s.nt": "n", "asrs.s.rt": "r"})["claims"]
+    assert {("asrs.u.jti", "B"), ("asrs.s.nt", "n"), ("asrs.s.rt", "r")} <= set(claims)
+
+
+def headers_of(opened: dict) -> dict[str, list[str]]:
+    return {name.lower(): values for name, values in opened["headers"].items()}
+
+
+def test_headers_are_those_of_the_client(attach, visit):
+    """§9.3: but for hop-by-hop ones and Authorization; with the client's address and this node's name."""
+    headers = headers_of(opened_with(attach(), visit, headers={"X-Test": "one, two", "User-Agent": "visitor/1"}))
+    assert (headers["x-test"], headers["user-agent"]) in ((["one, two"], ["visitor/1"]), (["one", "two"], ["visitor/1"]))
+    assert headers["x-forwarded-for"][0].split(",")[0].strip() == "127.0.0.1"
+    assert len(headers["asrs-instance-id"]) == 1 and headers["asrs-instance-id"][0]
+    assert not headers.keys() & {
+        "authorization", "connection", "upgrade", "keep-alive", "te", "trailer", "transfer-encoding", "proxy-authorization",
+        "proxy-connection", "asrs-is-diagnostic-client", "asrs-migrate-from"}
+
+
+def test_clients_cannot_speak_for_the_service(attach, visit):
+    """§9.3, §23 trap 16."""
+    mine = {"Asrs-Migrate-From": "HOST_x", "asrs-instance-id": "mine", "ASRS-Is-Diagnostic-Client": "true", "Asrs-Other": "x"}
+    headers = headers_of(opened_with(attach(), visit, headers=mine))
+    assert not headers.keys() & {"asrs-migrate-from", "asrs-is-diagnostic-client", "asrs-other"}
+    assert headers["asrs-instance-id"] != ["mine"]
+
+
+def test_a_diagnostic_client_is_marked(attach, visit):
+    """§3.1."""
+    headers = headers_of(opened_with(attach(), visit, **{"asrs.s.dc": "true"}))
+    assert headers["asrs-is-diagnostic-client"] == ["true"]
+
+
+def test_the_query_is_that_of_the_client(attach, visit, hub):
+    """§9.3, §23 trap 13: with `?`, without the token and the id of the connection."""
+    query = "&asrs.op=%2Fuser%2Fpath&customKey=a%20b&asrs_request_id=%3Fa%3Dc"
+    text = opened_with(attach(), visit, query=query)["queryString"]
+    assert text.startswith("?") and f"hub={hub}" in text and query.lstrip("&") in text
+    assert "access_token=" not in text and "&id=" not in text and "?id=" not in text
+
+
+def test_a_token_in_the_query_does_not_leak(service, attach, hub):
+    server = attach()
+    token = client_token(service, hub)
+    with WebSocket(service, f"/client/?access_token={token}&hub={hub}&mine=1") as client:
+        assert client.answer.status == 101
+        client.send(TEXT, b'{"protocol":"json","version":1}\x1e')
+        opened = server.expect_message(Kind.OPEN_CONNECTION)
+        assert token not in str(opened)
+        assert opened["queryString"] in (f"?hub={hub}&mine=1", f"?mine=1&hub={hub}")
+
+
+def test_ids_are_opaque_and_new(attach, visit):
+    """§4."""
+    server, ids = attach(), set()
+    for _ in range(5):
+        visit()
+        ids.add(server.take_client()["connectionId"])
+    assert len(ids) == 5
+    assert all(len(identifier) >= 20 and identifier.replace("-", "").replace("_", "").isalnum() for identifier in ids)
+
+
+# The handshake of the hub (§9.2)
+
+
+@pytest.mark.parametrize("hello", [
+    b'{"protocol":"json","version":1}\x1e', b' { "version" : 1 , "x" : [ {} ] , "protocol" : "json" } \x1e',
+    b'{"protocol":"json","version":2}\x1e', '{"protocol":"json","version":1,"name":"Zoë"}\x1e'.encode(),
+])
+def test_the_handshake_is_handed_on_as_it_is(attach, visit, hello):
+    """§9.2.3: the raw bytes."""
+    server = attach()
+    visitor = visit(hello=hello)
+    opened = server.expect_message(Kind.OPEN_CONNECTION, ext={"protocol": "json"})
+    server.expect(encode(Kind.CONNECTION_DATA, connectionId=opened["connectionId"], payload=hello))
+    assert visitor.connection_id == opened["connectionId"]
+
+
+def test_a_handshake_may_come_in_pieces(attach, visit):
+    server = attach()
+    visitor = visit(hello=b'{"prot')
+    visitor.send_bytes(b'ocol":"json","version":1}')
+    visitor.send_bytes(b"\x1e")
+    server.take_client()
+    visitor.expect_welcome()
+
+
+def test_what_follows_the_handshake_waits_for_nothing(attach, visit):
+    """§9.2.3: handed on behind it, though the app server has not answered yet."""
+    server = attach()
+    call = JSON().encode(CALL)
+    visitor = visit(hello=b'{"protocol":"json","version":1}\x1e' + call)
+    opened = server.expect_message(Kind.OPEN_CONNECTION)
+    server.expect_data(opened["connectionId"], b'{"protocol":"json","version":1}\x1e' + call)
+    visitor.send_bytes(call)
+    server.expect_data(opened["connectionId"], call)
+
+
+@pytest.mark.parametrize("error", ["Zoë", "The protocol 'json' is not supported."])
+def test_a_refusal_of_the_app_server_reaches_the_client(attach, visit, error):
+    """§9.2.4."""
+    server, answer = attach(), json.dumps({"error": error}, ensure_ascii=False).encode() + b"\x1e"
+    visitor = visit()
+    identifier = server.take_client(answer)["connectionId"]
+    server.say(Kind.CLOSE_CONNECTION, connectionId=identifier)
+    assert visitor.expect_refusal() == error
+    visitor.expect_end()
+    server.expect_quiet()
+
+
+def test_a_client_that_says_nothing_is_nobodys_client(attach, service, hub):
+    """§9.2.1, §3.1: asrs.s.cht seconds; the app server never hears of it."""
+    server = attach()
+    headers = bearer(client_token(service, hub, **{"asrs.s.cht": 1}))
+    with WebSocket(service, f"/client/?hub={hub}", headers) as client:
+        client.receive_close()
+    server.expect_quiet()
+
+
+# Both ways (§9.2.5)
+
+
+@pytest.mark.parametrize(("transport", "codec"), PAIRS)
+def test_bytes_go_both_ways_as_they_are(attach, meet, transport, codec):
+    server = attach()
+    client = meet(server, transport=transport, codec=codec)
+    call = client.codec.encode(CALL | {"arguments": ["Zoë 🚦", 1.5, None, [{}]]})
+    client.send_bytes(call)
+    server.expect_data(client.connection_id, call)
+    answer = client.codec.encode({"type": 3, "invocationId": "0", "result": "Zoë 🚦"})
+    server.data(client.connection_id, answer)
+    client.expect_bytes(answer)
+
+
+@pytest.mark.parametrize("codec", [JSON, MessagePack])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_slices_are_put_together_for_the_client(attach, meet, codec, size):
+    """§9.2, §23 trap 9: every WebSocket message ends where a message ends."""
+    server = attach()
+    client = meet(server, codec=codec)
+    messages = [client.codec.encode({"type": 1, "target": "news", "arguments": ["x" * length]}) for length in (0, 5, 300, 2)]
+    stream = b"".join(messages)
+    for start in range(0, len(stream), size):
+        server.data(client.connection_id, stream[start:start + size])
+    client.expect_bytes(stream)
+
+
+def test_slices_of_the_handshake_answer_are_put_together(attach, visit):
+    server = attach()
+    visitor = visit()
+    identifier = server.take_client(b"{")["connectionId"]
+    server.data(identifier, b"}")
+    server.data(identifier, b'\x1e{"type":')
+    server.data(identifier, b"6}\x1e")
+    visitor.expect_welcome()
+    visitor.expect_bytes(b'{"type":6}\x1e')
+
+
+def test_pieces_that_are_marked_partial_are_put_together(attach, meet):
+    """§12, §5.4 key 6."""
+    server = attach()
+    client = meet(server)
+    server.data(client.connection_id, b'{"type"', ext={"isPartial": True})
+    server.data(client.connection_id, b":6}\x1e", ext={"dataMessageType": 3, "isPartial": False})
+    client.expect_bytes(b'{"type":6}\x1e')
+
+
+@pytest.mark.parametrize("codec", [JSON, MessagePack])
+def test_large_messages_go_both_ways(attach, meet, codec):
+    """§20: in pieces towards the app server, whole towards the client."""
+    server = attach()
+    client = meet(server, codec=codec)
+    large = client.codec.encode(CALL | {"arguments": ["x" * 20_000]})
+    client.send_bytes(large)
+    server.expect_data(client.connection_id, large)
+    large = client.codec.encode({"type": 1, "target": "news", "arguments": ["y" * 800_000]})
+    server.data(client.connection_id, large)
+    client.expect_bytes(large)
+
+
+def test_the_order_is_kept(attach, meet):
+    """§10: one server connection, one client, several kinds of messages."""
+    server = attach()
+    client = meet(server, user="u")
+    server.say(Kind.JOIN_GROUP, connectionId=client.connection_id, groupName="g")
+    expected = []
+    for number in range(300):
+        payload = b'{"type":1,"target":"n","arguments":[%d]}\x1e' % number
+        expected.append(payload)
+        [lambda: server.data(client.connection_id, payload),
+         lambda: server.say(Kind.BROADCAST, payloads={"json": payload}),
+         lambda: server.say(Kind.MULTI_CONNECTION_DATA, connectionIds=[client.connection_id], payloads={"json": payload}),
+         lambda: server.say(Kind.GROUP_BROADCAST, groupName="g", payloads={"json": payload}),
+         lambda: server.say(Kind.USER_DATA, userId="u", payloads={"json": payload})][number % 5]()
+    client.expect_bytes(*expected)
+
+
+@pytest.mark.parametrize("fields", [
+    {"connectionId": "nobody", "payload": b"{}\x1e"}, {"connectionId": "", "payload": b""}], ids=str)
+def test_data_for_nobody_is_ignored(attach, meet, fields):
+    """§9.2.7."""
+    server = attach()
+    client = meet(server)
+    server.say(Kind.CONNECTION_DATA, **fields)
+    server.say(Kind.CLOSE_CONNECTION, connectionId=fields["connectionId"])
+    server.data(client.connection_id, b'{"type":6}\x1e')
+    client.expect_bytes(b'{"type":6}\x1e')
+    server.expect_quiet()
+
+
+# The gate (§9.2.4, §9.2.5, §23 trap 8)
+
+
+def test_nothing_overtakes_the_answer_to_the_handshake(attach, visit, hub):
+    """Joins and acks at once; data waits for the gate, in order, and reaches the client behind the answer."""
+    server = attach()
+    visitor = visit(user="u")
+    identifier = server.expect_message(Kind.OPEN_CONNECTION)["connectionId"]
+    server.expect_message(Kind.CONNECTION_DATA)
+    server.say(Kind.JOIN_GROUP_WITH_ACK, connectionId=identifier, groupName="g", ackId=1)
+    server.expect_ack(1, 1)
+    records = [b'{"type":1,"target":"n","arguments":[%d]}\x1e' % number for number in range(6)]
+    payloads = [{"json": record} for record in records]
+    server.say(Kind.GROUP_BROADCAST, groupName="g", payloads=payloads[0])
+    server.say(Kind.BROADCAST, payloads=payloads[1])
+    server.say(Kind.USER_DATA, userId="u", payloads=payloads[2])
+    server.say(Kind.MULTI_CONNECTION_DATA, connectionIds=[identifier], payloads=payloads[3])
+    server.say(Kind.MULTI_USER_DATA, userIds=["u"], payloads=payloads[4])
+    server.say(Kind.MULTI_GROUP_BROADCAST, groupNames=["g"], payloads=payloads[5])
+    server.say(Kind.CHECK_USER, userId="u", ackId=2)
+    server.expect_ack(2, 1)
+    server.data(identifier, b"{}\x1e", ext={"dataMessageType": 1})
+    visitor.expect_welcome()
+    visitor.expect_bytes(*records)
+
+
+def rest_send(service, hub: str, path="", body: bytes = b"", query=""):
+    path = f"/api/hubs/{hub}{path}/:send"
+    headers = bearer(rest_token(service, path)) | {"Content-Type": "application/json"}
+    return request(service, "POST", f"{path}?api-version=2022-06-01{query}", body=body, headers=headers)
+
+
+def test_rest_waits_at_the_gate_too(attach, visit, service, hub):
+    server = attach()
+    visitor = visit()
+    identifier = server.expect_message(Kind.OPEN_CONNECTION)["connectionId"]
+    server.expect_message(Kind.CONNECTION_DATA)
+    assert rest_send(service, hub, body=b'{"target":"news"}').status == 202
+    server.data(identifier, b"{}\x1e")
+    visitor.expect_welcome()
+    assert visitor.receive() == {"type": 1, "target": "news", "arguments": []}
+
+
+# The end (§9.2.6)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.kind)
+def test_a_client_that_leaves_is_reported(attach, meet, transport):
+    """§9.2.6: 5 with an empty error; at once gone from users."""
+    server = attach()
+    client = meet(server, user="u", transport=transport)
+    client.close()
+    message = server.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)
+    if transport is not TRANSPORTS[1]:
+        assert message == {"type": 5, "connectionId": client.connection_id, "errorMessage": "", "headers": {}, "ext": {}}
+    server.say(Kind.CHECK_USER, userId="u", ackId=1)
+    server.expect_ack(1, 2)
+    server.say(Kind.CHECK_CONNECTION, connectionId=client.connection_id, ackId=2)
+    server.expect_ack(2, 2)
+
+
+@pytest.mark.parametrize(("transport", "codec"), PAIRS)
+def test_an_app_server_can_end_a_client(attach, meet, transport, codec):
+    """§9.2.6: what is pending goes out first; 5 is not answered by 5."""
+    server = attach()
+    client = meet(server, transport=transport, codec=codec)
+    close = client.codec.encode({"type": 7, "error": "enough"})
+    server.data(client.connection_id, close, ext={"dataMessageType": 4})
+    server.say(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)
+    client.expect_bytes(close)
+    client.expect_end()
+    server.expect_quiet()
+
+
+@pytest.mark.parametrize("vector", [
+    pytest.param(vector, id=vector["name"]) for vector in VECTORS["messages"]
+    if vector["message"]["type"] == 5 and not vector["message"].get("headers")])
+def test_every_form_of_close_is_read(attach, meet, vector):
+    """§6: 3, 4 and 5 items."""
+    server = attach()
+    client = meet(server)
+    message = {name: value for name, value in vector["message"].items() if name not in ("typeName", "$itemCount", "type")}
+    server.send(encode(5, item_count=vector["message"]["$itemCount"], **(message | {"connectionId": client.connection_id})))
+    while True:
+        try:
+            client.receive_bytes()
+        except TransportEnded:
+            break
+    server.expect_quiet()
+
+
+def test_a_client_has_a_last_word(attach, meet):
+    """What it sent before it left reaches the app server before its end is told."""
+    server = attach()
+    client = meet(server)
+    call = JSON().encode(CALL)
+    for _ in range(100):
+        client.send_bytes(call)
+    client.close()
+    server.expect_data(client.connection_id, 100 * call)
+    server.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)
+
+
+def test_an_expired_login_ends_the_client(attach, meet):
+    """§3.1: asrs.s.coae with asrs.s.aeo; a Close that lets it come back."""
+    server = attach()
+    client = meet(server, **{"asrs.s.coae": "true", "asrs.s.aeo": "1700000000"})
+    close = client.receive()
+    assert (close["type"], close.get("allowReconnect")) == (7, True)
+    client.expect_end()
+    server.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)
+
+
+# Which server connection (§9.4)
+
+
+def owners(servers, visit, count, **details) -> list:
+    """Who gets each of several clients."""
+    chosen = []
+    for _ in range(count):
+        visit(**details)
+        chosen.append(first_to_hear(servers))
+        chosen[-1].take_client()
+    return chosen
+
+
+def test_clients_go_where_fewest_are(attach, visit):
+    servers = [attach(), attach(), attach()]
+    chosen = owners(servers, visit, 9)
+    assert sorted(chosen.count(server) for server in servers) == [3, 3, 3]
+
+
+@pytest.mark.parametrize("stickiness", ["Required", "Preferred"])
+def test_a_sticky_client_goes_to_its_server(attach, visit, stickiness):
+    servers = [attach("HOST_a"), attach("HOST_b"), attach("HOST_b")]
+    chosen = owners(servers, visit, 6, **{"asrs.s.sn": "HOST_b", "asrs.s.ssticky": stickiness})
+    assert [chosen.count(server) for server in servers] == [0, 3, 3]
+
+
+def test_a_client_may_prefer_a_server_that_is_gone(attach, visit):
+    servers = [attach("HOST_a")]
+    assert owners(servers, visit, 1, **{"asrs.s.sn": "HOST_x", "asrs.s.ssticky": "Preferred"}) == servers
+
+
+def test_a_client_cannot_do_without_the_server_that_it_requires(attach, visit):
+    """§9.4: it is told so in the answer to its handshake."""
+    server = attach("HOST_a")
+    visitor = visit(**{"asrs.s.sn": "HOST_x", "asrs.s.ssticky": "Required"})
+    assert visitor.expect_refusal()
+    visitor.expect_end()
+    server.expect_quiet()
+
+
+def test_a_name_without_stickiness_means_nothing(attach, visit):
+    servers = [attach("HOST_a"), attach("HOST_b")]
+    chosen = owners(servers, visit, 4, **{"asrs.s.sn": "HOST_b"})
+    assert [chosen.count(server) for server in servers] == [2, 2]
+
+
+def test_an_on_demand_connection_owns_clients(attach, visit):
+    """§8.2."""
+    servers = [attach(kind=ON_DEMAND, target="inst-1")]
+    assert owners(servers, visit, 1) == servers
+
+
+def test_a_weak_connection_owns_none(attach, visit):
+    """§8.2, §23 trap 12."""
+    weak, server = attach(kind=WEAK), attach()
+    assert owners([weak, server], visit, 3) == [server] * 3
+
+
+def test_a_weak_connection_is_no_app_server(attach, visit):
+    attach(kind=WEAK)
+    assert "app server" in visit().expect_refusal().lower()
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_who_said_fin_gets_no_more_clients(attach, visit, mode):
+    """§9.4, §14.2."""
+    leaving, staying = attach(migration=1), attach()
+    leaving.say(Kind.PING, pairs=["shutdown", f"fin:{mode}"])
+    leaving.expect("129303a873687574646f776ea666696e61636b")
+    assert owners([leaving, staying], visit, 3) == [staying] * 3
+
+
+def test_another_hub_is_another_pool(service, hub, attach, visit):
+    attach()
+    with ServerConnection(service, hub + "x") as other:
+        other.shake_hands()
+        visit()
+        other.expect_quiet()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.kind)
+def test_without_an_app_server_a_client_is_told_so(visit, transport):
+    """§13."""
+    visitor = visit(transport=transport)
+    assert "app servers are not connected" in visitor.expect_refusal().lower()
+    visitor.expect_end()
+
+
+def test_a_binary_client_is_told_in_json_too(visit):
+    """§9.5: the answer to the handshake is JSON text."""
+    visitor = visit(codec=MessagePack)
+    assert "app servers are not connected" in visitor.expect_refusal().lower()
+
+
+# Negotiate (§4)
+
+
+@pytest.mark.parametrize(("mask", "kinds"), [
+    (1, ["WebSockets"]), (2, ["ServerSentEvents"]), (4, ["LongPolling"]), (6, ["ServerSentEvents", "LongPolling"]),
+    (7, ["WebSockets", "ServerSentEvents", "LongPolling"])])
+def test_a_token_may_allow_some_transports(service, hub, mask, kinds):
+    """§3.1: asrs.s.htt."""
+    headers = bearer(client_token(service, hub, **{"asrs.s.htt": mask}))
+    answer = request(service, "POST", f"/client/negotiate?hub={hub}&negotiateVersion=1", headers=headers).json()
+    assert [entry["transport"] for entry in answer["availableTransports"]] == kinds
