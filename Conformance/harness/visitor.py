@@ -7,6 +7,7 @@ from harness.codec import JSON, SEPARATOR
 from harness.server import Server
 from harness.tokens import bearer, client_token
 from harness.transports import TransportEnded, WebSocketTransport
+from harness.websocket import CLOSE
 
 
 class Visitor:
@@ -78,6 +79,13 @@ class Visitor:
         except TransportEnded:
             return
         raise AssertionError(f"expected the end of the connection, not {message!r}")
+
+    def leave(self):
+        """Ends the connection as its transport does that in order."""
+        if isinstance(self.transport, WebSocketTransport):
+            self.transport.socket.send(CLOSE, b"\x03\xe8")
+            self.transport.socket.receive_close()
+        self.close()
 
     def close(self):
         self.transport.close()
