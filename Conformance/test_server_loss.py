@@ -51,7 +51,7 @@ def test_the_bytes_of_the_close(attach, meet, transport, codec):
     server.close()
     client.expect_bytes({
         "json": b'{"type":7,"error":"Connection closed with an error.","allowReconnect":true}\x1e',
-        "messagepack": bytes.fromhex("249307d920") + LOST.encode() + b"\xc3"}[codec.name])
+        "messagepack": bytes.fromhex("259307d920") + LOST.encode() + b"\xc3"}[codec.name])
     client.expect_end()
 
 
