@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from harness.appserver.process import AppProcess
 from harness.http import open_connection, read_answer
 from harness.server import Server
 from harness.server_connection import ServerConnection
@@ -57,6 +58,20 @@ def attach(service, hub):
             return open_ones.enter_context(ServerConnection(to, hub, name)).shake_hands(**handshake)
 
         yield attach
+
+
+@pytest.fixture
+def start_app(service, hub):
+    """Starts app servers of the test's hub, and waits until all their server connections are there."""
+    mine = []
+
+    def start(*options: str, to: Server = service, **details) -> AppProcess:
+        mine.append(AppProcess(to.connection_string, hub, *options, **details))
+        return mine[-1].wait_until_connected()
+
+    yield start
+    for app in mine:
+        app.kill()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import asyncio
+import contextlib
 import itertools
 import platform
 import random
@@ -15,6 +16,7 @@ from harness.appserver.messages import Kind, encode, ping
 # What GracefulShutdown.Mode is called on the wire (service reference §14).
 SHUTDOWN = {"off": 0, "migrate": 1, "wait": 2}
 ACK_TIMEOUT = 10.0
+DRAIN_TIMEOUT = 30.0
 
 
 class AppServer:
@@ -34,6 +36,7 @@ class AppServer:
         self.asked: dict[str, asyncio.Future] = {}  # questions of this server to clients, by invocation
         self.routed: dict[str, str] = {}  # questions of other servers to clients of this one: who asked
         self.is_stopping = False
+        self.empty = asyncio.Event()
 
     @property
     def is_connected(self) -> bool:
@@ -116,6 +119,12 @@ class AppServer:
             self.spawn(link.say(encode(
                 Kind.FLOW_CONTROL, connectionId=message["connectionId"], connectionType=message["connectionType"], operation=2)))
 
+    def left(self, caller: Caller):
+        self.clients.pop(caller.identifier, None)
+        self.report("client gone", id=caller.identifier, error=caller.error, moved=caller.is_moving)
+        if not self.clients:
+            self.empty.set()
+
     def lost(self, link: Link):
         """Its clients end with it (§8.5)."""
         self.report("link lost", server=link.identifier)
@@ -159,9 +168,11 @@ class AppServer:
         """§14: fin, then what the mode says, then the server connections."""
         self.is_stopping = True
         links = [link for link in self.links if link.is_connected]
-        if self.shutdown != "off":
-            await asyncio.gather(*(link.finish(SHUTDOWN[self.shutdown]) for link in links))
-            self.report("fin acknowledged")
-            while self.clients:
-                await asyncio.sleep(0.05)
+        await asyncio.gather(*(link.finish(SHUTDOWN[self.shutdown]) for link in links))
+        self.report("fin acknowledged")
+        if self.shutdown != "off" and self.clients:
+            self.empty.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_TIMEOUT):
+                    await self.empty.wait()
         await asyncio.gather(*(link.close() for link in links))

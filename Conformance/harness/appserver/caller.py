@@ -73,17 +73,23 @@ class Caller:
             if not self.has_moved_here:
                 await self.hub.connected()
             await self._read(rest)
-            self.calls.put_nowait(None)
-            await working
+            await self._finish(working)
             for stream in self.streams.values():
                 stream.cancel()
             if not self.is_moving:
                 await self.hub.disconnected(self.error)
         finally:
-            self.app.clients.pop(self.identifier, None)
-            self.app.report("client gone", id=self.identifier, error=self.error, moved=self.is_moving)
             if self.is_ended_here:
                 await self.app.say(Kind.CLOSE_CONNECTION, self.link, connectionId=self.identifier, errorMessage=self.error or "")
+            self.app.left(self)
+
+    async def _finish(self, working: asyncio.Task):
+        """Calls that came are carried out, also for a client that left; not for one whose server connection is lost."""
+        if self.link.is_connected:
+            self.calls.put_nowait(None)
+            await working
+        else:
+            working.cancel()
 
     async def _shake_hands(self) -> bytes | None:
         """The answer to the hub handshake comes from here (§9.1); what follows it is given back."""

@@ -1,7 +1,6 @@
 # SignalBox: the hub that the conformance tests call through the service, and sends from outside of it.
 # SPDX-License-Identifier: Apache-2.0
 
-import asyncio
 import json
 
 from harness.appserver.caller import Caller
@@ -70,7 +69,7 @@ class TestHub:
     methods = {
         "echo", "send", "broadcast", "others", "sendtoclient", "sendtoclients", "sendtouser", "sendtousers", "sendtogroup",
         "sendtogroups", "sendtoothersingroup", "join", "leave", "whoami", "fail", "leaveme", "large", "countdown", "sum",
-        "askclient", "burst", "wait",
+        "askclient", "burst",
     }
 
     def __init__(self, app, caller):
@@ -147,10 +146,6 @@ class TestHub:
         for number in range(count):
             await self.send("burst", number)
         return count
-
-    async def wait(self):
-        """Never ends by itself."""
-        await asyncio.Event().wait()
 
     async def countdown(self, start):
         async def numbers():

@@ -64,7 +64,7 @@ class Link:
         }
         # The SDK lets WebSocket pings be, and has no limit of its own for what the service sends.
         async with websockets.connect(
-            url, additional_headers=headers, user_agent_header=None, compression=None, ping_interval=None, max_size=None,
+            url, additional_headers=headers, user_agent_header=None, compression=None, ping_interval=None, max_size=None, proxy=None,
         ) as self.socket:
             reader = Reader()
             await self._shake_hands(reader)

@@ -19,7 +19,7 @@ class AppProcess:
     running: list["AppProcess"] = []
 
     def __init__(self, connection_string: str, hub: str, *options: str, links=5):
-        self.links = links
+        self.host, self.links = "127.0.0.1", links
         self.events: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
         self.heard: list[dict] = []
         self.process = subprocess.Popen(
