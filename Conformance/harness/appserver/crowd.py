@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import random
 from http import HTTPStatus
 
 import websockets
@@ -43,6 +44,7 @@ class Member:
             answer, _, rest = (await socket.recv()).partition(SEPARATOR)
             if "error" in json.loads(answer):
                 self.crowd.turned_away += 1
+                await asyncio.sleep(random.random())  # as a client of the app would, that tries again later
                 return
             self.crowd.arrived(self)
             await self._listen(socket, rest)
