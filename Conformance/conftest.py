@@ -115,9 +115,11 @@ def poll():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failure shows the end of every running server's log."""
+    """A failure shows the end of every running server's log, and what app servers told."""
     report = yield
     if report.failed:
         for server in Server.running:
             report.sections.append((f"log of {' '.join(server.command[1:])}", server.output()[-4000:]))
+        for app in AppProcess.running:
+            report.sections.append((f"events of app server {app.name}", app.history()[-4000:]))
     return report

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import platform
 import random
+import traceback
 import uuid
 
 from harness.appserver.caller import Caller
@@ -56,7 +57,7 @@ class AppServer:
     def _ended(self, task: asyncio.Task):
         self.tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self.report("mistake", error=repr(task.exception()))
+            self.report("mistake", error="".join(traceback.format_exception(task.exception())))
 
     async def _ask_for_status(self):
         """§7: every 10 seconds for each hub."""

@@ -53,6 +53,13 @@ class AppProcess:
                 if not count:
                     return heard
 
+    def history(self) -> str:
+        """What it has told so far, waited for or not."""
+        while not self.events.empty():
+            if (event := self.events.get()) is not None:
+                self.heard.append(event)
+        return "\n".join(str(event) if event["event"] != "mistake" else event["error"] for event in self.heard)
+
     def wait_until_connected(self) -> "AppProcess":
         self.wait("link", self.links)
         return self
