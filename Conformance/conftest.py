@@ -7,6 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+# What the harness asserts is explained as what tests assert.
+pytest.register_assert_rewrite("harness")
+
 from harness.appserver.process import AppProcess
 from harness.http import open_connection, read_answer
 from harness.server import Server
@@ -90,9 +93,10 @@ def visit(service, hub):
 
 @pytest.fixture
 def meet(visit):
-    """Connects a client that this server connection has welcomed."""
+    """Connects a client that this server connection has welcomed; it requires the app server of that connection."""
     def meet(connection: ServerConnection, *arguments, **details) -> Visitor:
-        visitor = visit(*arguments, **details)
+        sticky = {"asrs.s.sn": connection.name, "asrs.s.ssticky": "Required"}
+        visitor = visit(*arguments, **(sticky | details))
         opened = connection.take_client(protocol=visitor.codec.name)
         assert opened["connectionId"] == visitor.connection_id
         visitor.expect_welcome()

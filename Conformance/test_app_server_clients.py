@@ -27,7 +27,8 @@ def url(app, user: str) -> str:
 
 @pytest.fixture(params=[pytest.param([], id="typed"), pytest.param(["--untyped"], id="slices")])
 def app(request, start_app):
-    return start_app(*request.param)
+    """Pings each second: the sockets of signalrcore notice that they were closed when something arrives."""
+    return start_app("--keep-alive", "1", *request.param)
 
 
 # pysignalr

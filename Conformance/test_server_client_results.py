@@ -32,7 +32,7 @@ def test_a_client_of_another_server_is_asked(attach, meet):
     """The scenario of the vectors, byte for byte but for ids."""
     asked, routed, mapping, _, completion = scenario("client result across two servers")
     caller, owner = attach("S1"), attach("S2")
-    client = meet(owner, **sticky("S2"))
+    client = meet(owner)
     mine = client.connection_id
     invocation = f"{mine}-0-1"
     payload = decode(body(asked))["payloads"]["json"].replace(b"conn1-0-1", invocation.encode())
@@ -97,7 +97,7 @@ def test_a_client_that_is_not_there_is_an_error(attach):
 def test_a_client_that_leaves_is_an_error(attach, meet):
     """§11.6."""
     caller, owner = attach("S1"), attach("S2")
-    client = meet(owner, **sticky("S2"))
+    client = meet(owner)
     invocation, fields = question(client, "S1")
     caller.say(Kind.CLIENT_INVOCATION, **fields)
     caller.expect_message(Kind.SERVICE_MAPPING)
@@ -111,7 +111,7 @@ def test_a_client_that_leaves_is_an_error(attach, meet):
 def test_an_owner_that_is_lost_is_an_error(attach, meet):
     """§11.6, §8.5."""
     caller, owner = attach("S1"), attach("S2")
-    client = meet(owner, **sticky("S2"))
+    client = meet(owner)
     invocation, fields = question(client, "S1")
     caller.say(Kind.CLIENT_INVOCATION, **fields)
     caller.expect_message(Kind.SERVICE_MAPPING)
@@ -122,7 +122,7 @@ def test_an_owner_that_is_lost_is_an_error(attach, meet):
 
 def test_a_caller_that_is_lost_needs_no_answer(attach, meet):
     caller, owner = attach("S1"), attach("S2")
-    client = meet(owner, **sticky("S2"))
+    client = meet(owner)
     invocation, fields = question(client, "S1")
     caller.say(Kind.CLIENT_INVOCATION, **fields)
     owner.expect_message(Kind.CLIENT_INVOCATION)
@@ -143,7 +143,7 @@ def test_an_answer_that_nobody_awaits_is_ignored(attach, kind):
 def test_many_questions_at_once(attach, meet):
     """Answers find their callers by the id of the invocation, whatever their order."""
     callers, owner = [attach("S1"), attach("S3")], attach("S2")
-    client = meet(owner, **sticky("S2"))
+    client = meet(owner)
     asked = []
     for number in range(20):
         caller = callers[number % 2]

@@ -480,7 +480,7 @@ def test_a_name_without_stickiness_means_nothing(attach, visit):
 
 def test_an_on_demand_connection_owns_clients(attach, visit):
     """§8.2."""
-    servers = [attach(kind=ON_DEMAND, target="inst-1")]
+    servers = [attach(kind=ON_DEMAND)]
     assert owners(servers, visit, 1) == servers
 
 

@@ -101,8 +101,7 @@ def test_a_protocol_of_ones_own_is_relayed(attach, visit):
 
 def test_a_broadcast_leaves_some_out(attach, meet, end):
     server, other = attach("HOST_a"), attach("HOST_b")
-    sticky = {"asrs.s.sn": "HOST_b", "asrs.s.ssticky": "Required"}
-    first, second, third = meet(other, **sticky), meet(other, codec=MessagePack, **sticky), meet(other, **sticky)
+    first, second, third = meet(other), meet(other, codec=MessagePack), meet(other)
     server.say(Kind.BROADCAST, payloads=payloads(1), excludedConnectionIds=ids(first, second) + ["nobody"])
     assert number_of(third) == 1
     end(server, first, second, third)

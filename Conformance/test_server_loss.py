@@ -31,8 +31,8 @@ WAYS = {
 def test_clients_of_a_lost_connection_may_come_back(attach, meet, lose):
     """The Close lets them reconnect (§23 trap 20); those of other server connections do not notice."""
     lost, stays = attach("HOST_a"), attach("HOST_b")
-    gone = [meet(lost, codec=codec, **{"asrs.s.sn": "HOST_a", "asrs.s.ssticky": "Required"}) for codec in (JSON, MessagePack)]
-    other = meet(stays, **{"asrs.s.sn": "HOST_b", "asrs.s.ssticky": "Required"})
+    gone = [meet(lost, codec=codec) for codec in (JSON, MessagePack)]
+    other = meet(stays)
     lose(lost)
     for client in gone:
         client.expect_close(LOST)
@@ -69,7 +69,7 @@ def test_a_client_that_was_not_answered_yet_is_ended(attach, visit):
 
 def test_groups_of_lost_clients_are_empty(attach, meet):
     lost, stays = attach("HOST_a"), attach("HOST_b")
-    client = meet(lost, user="u", **{"asrs.s.sn": "HOST_a", "asrs.s.ssticky": "Required"})
+    client = meet(lost, user="u")
     stays.say(Kind.JOIN_GROUP_WITH_ACK, connectionId=client.connection_id, groupName="g", ackId=1)
     stays.expect_ack(1, 1)
     lost.close()
@@ -214,8 +214,8 @@ def test_a_server_that_does_not_read_holds_up_only_its_clients(attach, meet):
     """Nothing is dropped: reading from its clients stops, and goes on when it reads again."""
     stuck, quick = attach("HOST_a"), attach("HOST_b")
     # A second client of the stuck server, that says nothing, must still get what others send.
-    sender, listener = (meet(stuck, **{"asrs.s.sn": "HOST_a", "asrs.s.ssticky": "Required"}) for _ in range(2))
-    other = meet(quick, **{"asrs.s.sn": "HOST_b", "asrs.s.ssticky": "Required"})
+    sender, listener = (meet(stuck) for _ in range(2))
+    other = meet(quick)
     record = JSON().encode({"type": 1, "target": "x", "arguments": ["x" * 20_000]})
     wire = sender.transport.socket.socket
     wire.setblocking(False)

@@ -45,10 +45,12 @@ async def main():
     parser.add_argument("--shutdown", choices=SHUTDOWN, default="off")
     parser.add_argument("--sticky", choices=["Preferred", "Required"])
     parser.add_argument("--untyped", action="store_true", help="an SDK of before 2025, that sends slices of the hub's output")
+    parser.add_argument("--keep-alive", type=float, default=15.0, help="seconds between the hub's pings to clients")
     options = parser.parse_args()
 
     app = AppServer(
-        Endpoint(options.connection_string), options.hub, TestHub, report, options.links, options.shutdown, not options.untyped)
+        Endpoint(options.connection_string), options.hub, TestHub, report, options.links, options.shutdown,
+        not options.untyped, options.keep_alive)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     app.start()

@@ -23,10 +23,13 @@ DRAIN_TIMEOUT = 30.0
 class AppServer:
     """One process of an app with one hub. `report` hears what happens."""
 
-    def __init__(self, endpoint: Endpoint, hub: str, hub_type, report, links=5, shutdown="off", typed=True, is_stateful=False):
+    def __init__(
+        self, endpoint: Endpoint, hub: str, hub_type, report, links=5, shutdown="off", typed=True, keep_alive=15.0,
+        is_stateful=False,
+    ):
         self.endpoint, self.hub, self.hub_type, self.report = endpoint, hub, hub_type, report
         self.name = f"{platform.node()}_{uuid.uuid4().hex}"
-        self.shutdown, self.is_typed, self.is_stateful = shutdown, typed, is_stateful
+        self.shutdown, self.is_typed, self.is_stateful, self.keep_alive = shutdown, typed, is_stateful, keep_alive
         self.migration_level = 1 if shutdown == "migrate" else 0
         self.links = [Link(self) for _ in range(links)]
         self.tasks: set[asyncio.Task] = set()
@@ -47,6 +50,7 @@ class AppServer:
         for link in self.links:
             self.spawn(link.run())
         self.spawn(self._ask_for_status())
+        self.spawn(self._keep_clients_alive())
 
     def spawn(self, work) -> asyncio.Task:
         task = asyncio.ensure_future(work)
@@ -65,6 +69,13 @@ class AppServer:
             if self.is_connected:
                 await self.any_link().say(ping("status", "1"))
             await asyncio.sleep(10)
+
+    async def _keep_clients_alive(self):
+        """Pings to clients come from their hub (§9.1)."""
+        while True:
+            await asyncio.sleep(self.keep_alive)
+            for caller in list(self.clients.values()):
+                await caller.ping()
 
     # Messages of the service
 

@@ -15,7 +15,6 @@ CODECS: dict[str, JSON | MessagePack] = {codec.name: codec() for codec in (JSON,
 SEGMENT = 4096
 # Kinds of data for `ext` (§5.4).
 HANDSHAKE, INVOCATION, OTHER, CLOSE = 1, 2, 3, 4
-KEEP_ALIVE = 15.0
 CLIENT_TIMEOUT = 30.0
 
 
@@ -36,7 +35,7 @@ class Caller:
         self.hub = app.hub_type(app, self)
         self.error: str | None = None
         self.is_moving = False
-        self.is_ended_here = False
+        self.is_open = self.is_ended_here = False
 
     @staticmethod
     def codec_named(name: str):
@@ -69,6 +68,7 @@ class Caller:
             if rest is None:
                 return
             self.app.report("client", id=self.identifier, user=self.user, moved=self.has_moved_here, server=self.link.identifier)
+            self.is_open = True
             working = self.app.spawn(self._work())
             if not self.has_moved_here:
                 await self.hub.connected()
@@ -79,6 +79,7 @@ class Caller:
             if not self.is_moving:
                 await self.hub.disconnected(self.error)
         finally:
+            self.is_open = False
             if self.is_ended_here:
                 await self.app.say(Kind.CLOSE_CONNECTION, self.link, connectionId=self.identifier, errorMessage=self.error or "")
             self.app.left(self)
@@ -206,11 +207,15 @@ class Caller:
     async def _say(self, data: bytes, **fields):
         await self.app.say(Kind.CONNECTION_DATA, self.link, connectionId=self.identifier, payload=data, **fields)
 
+    async def ping(self):
+        if self.is_open:
+            await self.write(self.codec.encode({"type": 6}), OTHER)
+
     async def end(self, error: str | None = None):
         """The app ends the client: a Close in its protocol, then 5 (§9.2.6)."""
         close = {"type": 7} | ({"error": error} if error else {})
         await self.write(self.codec.encode(close), CLOSE)
-        self.is_ended_here, self.error = True, error
+        self.is_ended_here, self.is_open, self.error = True, False, error
         self.incoming.put_nowait(None)
 
     def close(self, error: str | None = None, is_moving=False):
