@@ -10,7 +10,21 @@ from harness.appserver.messages import Kind
 from harness.codec import JSON, SEPARATOR, MessagePack
 
 NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
-CODECS: dict[str, JSON | MessagePack] = {codec.name: codec() for codec in (JSON, MessagePack)}
+
+
+class TolerantMessagePack(MessagePack):
+    """As servers read it: clients leave out last items that were added later. What a service writes must have them."""
+
+    @staticmethod
+    def _message(items: list) -> dict:
+        if items[0] in (1, 4):
+            items += [[]] * (6 - len(items))
+        elif items[0] == 7:
+            items += [None, False][len(items) - 1:]
+        return MessagePack._message(items)
+
+
+CODECS: dict[str, JSON | MessagePack] = {codec.name: codec() for codec in (JSON, TolerantMessagePack)}
 # What an SDK that names no message types makes of the hub's output: segments of the pipe (service reference §9.2).
 SEGMENT = 4096
 # Kinds of data for `ext` (§5.4).
