@@ -10,10 +10,11 @@ from harness.appserver.messages import frame
 from harness.appserver.redirect import enter, redirect
 from harness.codec import JSON, MessagePack
 from harness.http import eventually, request
+from harness.sends import rest_send
 from harness.server_connection import ServerConnection
 from harness.tokens import bearer, rest_token
 from harness.transports import WebSocketTransport
-from test_server_clients import PAIRS, rest_send
+from test_server_clients import PAIRS
 
 GENERATIONS = [pytest.param([], id="typed"), pytest.param(["--untyped"], id="slices")]
 

@@ -6,7 +6,7 @@ import pytest
 from harness.appserver.messages import Kind, body, decode, encode
 from harness.codec import JSON, MessagePack
 from harness.server_connection import WEAK
-from test_server_clients import scenario
+from harness.vectors import scenario
 
 ASK = {"type": 1, "target": "Ask", "arguments": []}
 

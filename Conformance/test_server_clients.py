@@ -1,6 +1,7 @@
 # SignalBox: the life of a client in Default mode, byte for byte, with the test as the app server.
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import itertools
 import json
 import time
@@ -9,12 +10,11 @@ import pytest
 
 from harness.appserver.messages import Kind, body, decode, encode
 from harness.codec import JSON, MessagePack
-from harness.http import request
-from harness.server_connection import ON_DEMAND, WEAK, ServerConnection, first_to_hear
-from harness.tokens import bearer, client_token, rest_token
-from harness.transports import TRANSPORTS, ServerSentEventsTransport, TransportEnded
+from harness.sends import rest_send
+from harness.tokens import bearer, client_token
+from harness.transports import TRANSPORTS, LongPollingTransport, ServerSentEventsTransport, TransportEnded
+from harness.vectors import VECTORS, renamed, scenario
 from harness.websocket import TEXT, WebSocket
-from test_service_messages import VECTORS
 
 NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
@@ -24,18 +24,6 @@ PAIRS = [
     if not (transport.is_text_only and codec.is_binary)
 ]
 CALL = {"type": 1, "invocationId": "0", "target": "Echo", "arguments": ["hi"]}
-
-
-def scenario(name: str) -> list[bytes]:
-    steps = next(entry["steps"] for entry in VECTORS["scenarios"] if entry["name"] == name)
-    return [bytes.fromhex(step["framedHex"]) for step in steps if "framedHex" in step]
-
-
-def renamed(framed: bytes, identifier: str) -> bytes:
-    """A frame of the vectors with this connection's id instead of conn1."""
-    message = decode(body(framed))
-    count = body(framed)[0] & 0x0F
-    return encode(message.pop("type"), item_count=count, **(message | {"connectionId": identifier}))
 
 
 def test_a_client_echoes(attach, visit, hub):
@@ -228,6 +216,19 @@ def test_a_client_that_says_nothing_is_nobodys_client(attach, service, hub):
     server.expect_quiet()
 
 
+@pytest.mark.parametrize("hello", [
+    b"hello\x1e", b"{}\x1e", b"[]\x1e", b'{"protocol":1,"version":1}\x1e', b'{"protocol":"json"}\x1e', b"\x1e", b"\xff\x1e",
+    b'{"protocol":"","version":1}\x1e', b'{"type":6}\x1e'])
+def test_what_is_no_handshake_ends_the_client(attach, visit, hello):
+    """§9.2.1: the app server never hears of it."""
+    server = attach()
+    visitor = visit(hello=hello)
+    with contextlib.suppress(TransportEnded, AssertionError):
+        while True:
+            assert b'"error"' in visitor.receive_bytes()
+    server.expect_quiet()
+
+
 # Both ways (§9.2.5)
 
 
@@ -289,6 +290,16 @@ def test_large_messages_go_both_ways(attach, meet, codec):
     client.expect_bytes(large)
 
 
+@pytest.mark.parametrize(("transport", "codec"), PAIRS)
+def test_what_a_client_says_may_be_large(attach, meet, transport, codec):
+    """§20: 1 MB over SSE and long polling, no limit is stated for WebSockets; the app server's hub has its own (§9.1)."""
+    server = attach()
+    client = meet(server, transport=transport, codec=codec)
+    large = client.codec.encode(CALL | {"arguments": ["x" * 900_000]})
+    client.send_bytes(large)
+    server.expect_data(client.connection_id, large)
+
+
 def test_the_order_is_kept(attach, meet):
     """§10: one server connection, one client, several kinds of messages."""
     server = attach()
@@ -345,12 +356,6 @@ def test_nothing_overtakes_the_answer_to_the_handshake(attach, visit, hub):
     visitor.expect_bytes(*records)
 
 
-def rest_send(service, hub: str, path="", body: bytes = b"", query=""):
-    path = f"/api/hubs/{hub}{path}/:send"
-    headers = bearer(rest_token(service, path)) | {"Content-Type": "application/json"}
-    return request(service, "POST", f"{path}?api-version=2022-06-01{query}", body=body, headers=headers)
-
-
 def test_rest_waits_at_the_gate_too(attach, visit, service, hub):
     server = attach()
     visitor = visit()
@@ -360,6 +365,25 @@ def test_rest_waits_at_the_gate_too(attach, visit, service, hub):
     server.data(identifier, b"{}\x1e")
     visitor.expect_welcome()
     assert visitor.receive() == {"type": 1, "target": "news", "arguments": []}
+
+
+def test_keeping_alive_is_between_the_app_and_its_client(start_server, attach, meet):
+    """§9.1: no pings and no timeout of the service's own; two of its pings to the app server are more than 4 seconds."""
+    service = start_server("--mode", "default", "--keep-alive-interval", "1", "--client-timeout", "2")
+    server = attach(to=service)
+    client = meet(server, to=service)
+    for _ in range(2):
+        server.wait_for_ping()
+    server.data(client.connection_id, b'{"type":1,"target":"n","arguments":[]}\x1e')
+    client.expect_bytes(b'{"type":1,"target":"n","arguments":[]}\x1e')
+
+
+def test_a_polling_client_that_pauses_for_too_long_is_gone(attach, meet):
+    """§3.1: asrs.s.ttl, the longest time between two polls in seconds."""
+    server = attach()
+    patient, quick = (meet(server, transport=LongPollingTransport, **{"asrs.s.ttl": seconds}) for seconds in (4, 1))
+    for client in (quick, patient):
+        server.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)
 
 
 # The end (§9.2.6)
@@ -430,110 +454,3 @@ def test_an_expired_login_ends_the_client(attach, meet):
     assert (close["type"], close.get("allowReconnect")) == (7, True)
     client.expect_end()
     server.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)
-
-
-# Which server connection (§9.4)
-
-
-def owners(servers, visit, count, **details) -> list:
-    """Who gets each of several clients."""
-    chosen = []
-    for _ in range(count):
-        visit(**details)
-        chosen.append(first_to_hear(servers))
-        chosen[-1].take_client()
-    return chosen
-
-
-def test_clients_go_where_fewest_are(attach, visit):
-    servers = [attach(), attach(), attach()]
-    chosen = owners(servers, visit, 9)
-    assert sorted(chosen.count(server) for server in servers) == [3, 3, 3]
-
-
-@pytest.mark.parametrize("stickiness", ["Required", "Preferred"])
-def test_a_sticky_client_goes_to_its_server(attach, visit, stickiness):
-    servers = [attach("HOST_a"), attach("HOST_b"), attach("HOST_b")]
-    chosen = owners(servers, visit, 6, **{"asrs.s.sn": "HOST_b", "asrs.s.ssticky": stickiness})
-    assert [chosen.count(server) for server in servers] == [0, 3, 3]
-
-
-def test_a_client_may_prefer_a_server_that_is_gone(attach, visit):
-    servers = [attach("HOST_a")]
-    assert owners(servers, visit, 1, **{"asrs.s.sn": "HOST_x", "asrs.s.ssticky": "Preferred"}) == servers
-
-
-def test_a_client_cannot_do_without_the_server_that_it_requires(attach, visit):
-    """§9.4: it is told so in the answer to its handshake."""
-    server = attach("HOST_a")
-    visitor = visit(**{"asrs.s.sn": "HOST_x", "asrs.s.ssticky": "Required"})
-    assert visitor.expect_refusal()
-    visitor.expect_end()
-    server.expect_quiet()
-
-
-def test_a_name_without_stickiness_means_nothing(attach, visit):
-    servers = [attach("HOST_a"), attach("HOST_b")]
-    chosen = owners(servers, visit, 4, **{"asrs.s.sn": "HOST_b"})
-    assert [chosen.count(server) for server in servers] == [2, 2]
-
-
-def test_an_on_demand_connection_owns_clients(attach, visit):
-    """§8.2."""
-    servers = [attach(kind=ON_DEMAND)]
-    assert owners(servers, visit, 1) == servers
-
-
-def test_a_weak_connection_owns_none(attach, visit):
-    """§8.2, §23 trap 12."""
-    weak, server = attach(kind=WEAK), attach()
-    assert owners([weak, server], visit, 3) == [server] * 3
-
-
-def test_a_weak_connection_is_no_app_server(attach, visit):
-    attach(kind=WEAK)
-    assert "app server" in visit().expect_refusal().lower()
-
-
-@pytest.mark.parametrize("mode", [0, 1, 2])
-def test_who_said_fin_gets_no_more_clients(attach, visit, mode):
-    """§9.4, §14.2."""
-    leaving, staying = attach(migration=1), attach()
-    leaving.say(Kind.PING, pairs=["shutdown", f"fin:{mode}"])
-    leaving.expect("129303a873687574646f776ea666696e61636b")
-    assert owners([leaving, staying], visit, 3) == [staying] * 3
-
-
-def test_another_hub_is_another_pool(service, hub, attach, visit):
-    attach()
-    with ServerConnection(service, hub + "x") as other:
-        other.shake_hands()
-        visit()
-        other.expect_quiet()
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.kind)
-def test_without_an_app_server_a_client_is_told_so(visit, transport):
-    """§13."""
-    visitor = visit(transport=transport)
-    assert "app servers are not connected" in visitor.expect_refusal().lower()
-    visitor.expect_end()
-
-
-def test_a_binary_client_is_told_in_json_too(visit):
-    """§9.5: the answer to the handshake is JSON text."""
-    visitor = visit(codec=MessagePack)
-    assert "app servers are not connected" in visitor.expect_refusal().lower()
-
-
-# Negotiate (§4)
-
-
-@pytest.mark.parametrize(("mask", "kinds"), [
-    (1, ["WebSockets"]), (2, ["ServerSentEvents"]), (4, ["LongPolling"]), (6, ["ServerSentEvents", "LongPolling"]),
-    (7, ["WebSockets", "ServerSentEvents", "LongPolling"])])
-def test_a_token_may_allow_some_transports(service, hub, mask, kinds):
-    """§3.1: asrs.s.htt."""
-    headers = bearer(client_token(service, hub, **{"asrs.s.htt": mask}))
-    answer = request(service, "POST", f"/client/negotiate?hub={hub}&negotiateVersion=1", headers=headers).json()
-    assert [entry["transport"] for entry in answer["availableTransports"]] == kinds

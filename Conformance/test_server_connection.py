@@ -7,12 +7,12 @@ import msgpack
 import pytest
 
 from harness.appserver.endpoint import Endpoint
-from harness.appserver.messages import Kind, decode, body, encode, frame, ping
+from harness.appserver.messages import Kind, body, decode, encode, frame, ping
 from harness.http import eventually, request
 from harness.server_connection import KEEP_ALIVE, WEAK, WELCOME, ServerConnection
 from harness.tokens import sign
+from harness.vectors import VECTORS
 from harness.websocket import BINARY, CLOSE, PING, PONG, TEXT
-from test_service_messages import VECTORS
 
 HELLO = "0897010100a00080c2"
 

@@ -5,7 +5,7 @@ import jwt
 import pytest
 
 from harness.appserver.endpoint import BadConnectionString, Endpoint, hub_name, restored_claims, user_claims
-from test_service_messages import VECTORS
+from harness.vectors import VECTORS
 
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 

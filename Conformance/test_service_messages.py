@@ -1,14 +1,11 @@
 # SignalBox: the app server's own codec against the vectors, so that what it says about the service can be believed.
 # SPDX-License-Identifier: Apache-2.0
 
-import json
-from pathlib import Path
-
 import pytest
 
 from harness.appserver.messages import Kind, Malformed, Reader, body, decode, encode
-
-VECTORS = json.loads((Path(__file__).parent.parent / "Tests/Vectors/service-vectors.json").read_text())
+from harness.codec import length_prefix
+from harness.vectors import VECTORS
 
 
 def fields(vector: dict) -> dict:
@@ -66,7 +63,6 @@ def test_streams_are_cut_into_messages(stream):
 
 @pytest.mark.parametrize("row", VECTORS["framing"], ids=lambda row: str(row["length"]))
 def test_lengths_are_written_as_the_table_says(row):
-    from harness.codec import length_prefix
     assert length_prefix(row["length"]).hex() == row["prefixHex"]
 
 
