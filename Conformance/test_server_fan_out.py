@@ -125,7 +125,7 @@ CLOSINGS = {
 
 
 @pytest.mark.parametrize("close", CLOSINGS.values(), ids=CLOSINGS.keys())
-def test_clients_can_be_closed(attach, meet, end, close):
+def test_clients_can_be_closed(attach, meet, close):
     """§6: 30 to 33; the owner hears of it, the reason reaches the client."""
     owner, weak = attach(), attach(kind=WEAK)
     gone, stays = meet(owner, user="u"), meet(owner, user="u")

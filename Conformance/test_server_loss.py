@@ -6,12 +6,12 @@ import socket
 
 import pytest
 
-from harness.appserver.messages import Kind, encode, frame
+from harness.appserver.messages import Kind, encode
 from harness.codec import JSON, MessagePack
 from harness.http import negotiate
 from harness.server import PATIENCE
 from harness.tokens import bearer, client_token
-from harness.websocket import CLOSE, TEXT, WebSocket
+from harness.websocket import CLOSE, TEXT, WebSocket, frame
 from test_server_clients import PAIRS
 
 FIN_ACK = "129303a873687574646f776ea666696e61636b"
