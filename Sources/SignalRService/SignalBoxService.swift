@@ -25,6 +25,8 @@ public final class SignalBoxService: Sendable {
         public var allowedOrigins = ["*"]
         /// Limits and timers of client connections. Authentication and CORS in it are replaced by the service's own.
         public var connections = HubOptions()
+        /// How long a client that a REST caller asks may take for its result before the caller is told 408. Default 30 s.
+        public var clientResultTimeout: Duration = .seconds(30)
         /// The scheme of links in answers: `https` where the listener has TLS or is behind it. Default `http`.
         public var scheme = "http"
         /// Whom serverless mode tells of clients, and who answers what they call. Other modes do not use it.
