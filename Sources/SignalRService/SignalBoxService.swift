@@ -28,6 +28,8 @@ public final class SignalBoxService: Sendable {
         public var connections = HubOptions()
         /// Times and bounds between clients and app servers.
         var relay = RelayOptions()
+        /// How long a client that a REST caller asks may take for its result before the caller is told 408. Default 30 s.
+        public var clientResultTimeout: Duration = .seconds(30)
         /// The scheme of links in answers: `https` where the listener has TLS or is behind it. Default `http`.
         public var scheme = "http"
         /// Whom serverless mode tells of clients, and who answers what they call. Other modes do not use it.

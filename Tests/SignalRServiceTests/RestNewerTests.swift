@@ -92,6 +92,15 @@ private func records(_ text: String) throws -> [HubValue] {
         }
     }
 
+    @Test func whoTakesTooLongIs408() async throws {
+        let service = try makeService { $0.clientResultTimeout = .milliseconds(50) }
+        let client = try await PollingClient(service)
+        let path = "/api/hubs/chat/connections/\(client.id)/:invoke"
+        let response = await service.rest(.post, path, #"{"target":"ask"}"#)
+        #expect(response.status == .requestTimeout)
+        #expect(response.headers[.errorCode] == "Error.Connection.Unknown")
+    }
+
     @Test func whoLeavesIs404() async throws {
         let service = try makeService()
         let client = try await PollingClient(service)
@@ -270,6 +279,13 @@ private func records(_ text: String) throws -> [HubValue] {
         for path in ["/api/v1/hubs/chat?api-version=x", "/api/v1-preview/hub/chat?api-version=x"] {
             #expect(try await makeService().rest(.post, path, #"{"target":"t"}"#).status == .accepted)
         }
+    }
+
+    @Test func moreHubsThanMayBeAre503() async throws {
+        let service = try makeService { $0.maximumHubs = 0 }
+        let response = await service.rest(.put, "/api/hubs/chat/users/u/groups/g")
+        #expect(response.status == .serviceUnavailable)
+        #expect(response.headers[.errorCode] == "Error.Request.Unknown")
     }
 
     @Test(arguments: ["/api/auth/accessKey", "/api/v1/auth/accessKey"])

@@ -130,6 +130,23 @@ private func failure(_ text: String) -> String {
         }
     }
 
+    @Test func whoLeftIsForgotten() async throws {
+        try await WebhookServer.run { upstream in
+            let service = try serverless(upstream.url)
+            let client = try await PollingClient(service)
+            try await client.send(call("send"))
+            _ = await client.text()
+            let name = try #require(HubName("chat"))
+            weak let connection = service.existingHub(name)?.registry.connection(named: client.id)
+            #expect(connection != nil)
+            await client.leave()
+            _ = await upstream.next("disconnected")
+            await service.drain(timeout: .seconds(20))
+            for _ in 0..<100_000 where connection != nil { await Task.yield() }
+            #expect(connection == nil)
+        }
+    }
+
     @Test func drainingTellsUpstreamOfEveryClient() async throws {
         try await WebhookServer.run { upstream in
             let service = try serverless(upstream.url)

@@ -7,9 +7,6 @@ import SignalR
 import SignalRWire
 
 extension RestAPI {
-    /// How long a client may take for its result before the caller is told 408.
-    static let invocationTimeout = Duration.seconds(30)
-
     // MARK: Send
 
     func send(to target: HubTarget, of name: HubName, _ call: Call) async throws(RestError) -> HubResponse {
@@ -75,7 +72,7 @@ extension RestAPI {
         let asked = invocation
         let outcome: HubMessage.Completion.Outcome
         do {
-            outcome = try await withDeadline(Self.invocationTimeout) {
+            outcome = try await withDeadline(service.options.clientResultTimeout) {
                 try await hub.server.backplane.ask(id, asked)
             }
         } catch is DeadlineExceeded {

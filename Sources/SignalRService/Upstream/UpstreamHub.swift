@@ -27,23 +27,28 @@ struct UpstreamHub: HubCallTaker {
             limit: upstream.options.maximumCallsPerClient, load: upstream.load, resume: client.takeMore)
         guard let rule = upstream.rule(hub: hub, .connected) else { return }
         guard let url = upstream.url(rule: rule, hub: hub, .connected) else {
+            client.items[Self.itemKey] = nil
             throw HubError("Upstream cannot be called.")
         }
         let answer = await call(.connected, of: client, rule: rule, url: url, limit: Self.ignoredBody)
         guard !answer.isSuccess else { return }
         log("Upstream did not take a client", .connected, answer.summary, client)
         if upstream.options.refusalsEndClients, [401, 403].contains(answer.status) {
+            client.items[Self.itemKey] = nil
             throw HubError("Upstream refused the connection, status code \(answer.status)")
         }
     }
 
     /// Returns at once. What the client called before is told before.
     func disconnected(_ client: HubCallerContext, _ reason: (any Error)?) {
+        let queue = queue(of: client)
+        // The queue and the client hold each other until here.
+        client.items[Self.itemKey] = nil
         let event = UpstreamEvent.disconnected(reason.map(Self.text))
         guard let rule = upstream.rule(hub: hub, event), let url = upstream.url(rule: rule, hub: hub, event) else {
             return
         }
-        _ = queue(of: client)?.add {
+        _ = queue?.add {
             let answer = await call(event, of: client, rule: rule, url: url, limit: Self.ignoredBody)
             if !answer.isSuccess { log("Upstream did not hear of a client's end", event, answer.summary, client) }
         }
