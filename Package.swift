@@ -14,6 +14,7 @@ let package = Package(
     products: [
         .library(name: "SignalR", targets: ["SignalR"]),
         .library(name: "SignalRAuthentication", targets: ["SignalRAuthentication"]),
+        .library(name: "SignalRClassic", targets: ["SignalRClassic"]),
         .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
         .library(name: "SignalRService", targets: ["SignalRService"]),
         .library(name: "SignalRWire", targets: ["SignalRWire"]),
@@ -101,11 +102,27 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // ASP.NET SignalR 2.x: the same hubs for clients of the generation before.
+        .target(
+            name: "SignalRClassic",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         // router.signalR("/chat", hub:) and Application(router:, server: .signalR(router)).
         .target(
             name: "SignalRHummingbird",
             dependencies: [
                 "SignalR",
+                "SignalRClassic",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

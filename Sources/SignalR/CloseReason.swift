@@ -18,8 +18,8 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     var webSocketCode = WebSocketCloseCode.normal
 
     package struct Message: Sendable, Equatable {
-        var error: String?
-        var allowReconnect: Bool
+        package var error: String?
+        package var allowReconnect: Bool
     }
 
     public var description: String { detail.map { "\(name): \($0)" } ?? name }
