@@ -158,6 +158,7 @@ let package = Package(
                 "SignalR",
                 "SignalRWire",
                 "SignalRService",
+                "SignalRClassic",
                 "SignalRHummingbird",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -251,6 +252,19 @@ let package = Package(
                 .product(name: "SwiftDiagnostics", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
+            ],
+            swiftSettings: settings
+        ),
+        // The classic protocol byte by byte, over channels in memory.
+        .testTarget(
+            name: "SignalRClassicTests",
+            dependencies: [
+                "SignalR", "SignalRClassic", "SignalRWire", "_SignalRWebSocket",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

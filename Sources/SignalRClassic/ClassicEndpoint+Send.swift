@@ -1,6 +1,7 @@
 // SignalBox: what classic clients do beside receiving: start, send, abort
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
 import NIOCore
 import SignalR
 import SignalRWire

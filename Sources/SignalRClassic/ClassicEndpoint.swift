@@ -17,7 +17,7 @@ package final class ClassicEndpoint: Sendable {
     /// The clients' own connections, which no hub knows.
     package let carriers: ConnectionRegistry
     let sessions: ClassicTable
-    let gaps = Counter(label: "signalr.server.classic.gaps")
+    private let gaps = Counter(label: "signalr.server.classic.gaps")
     /// By lower-case name; one without a name for a persistent connection.
     private let applications: [String: ClassicApplication]
     private let authenticator: (any HubAuthenticator)?
@@ -69,6 +69,12 @@ package final class ClassicEndpoint: Sendable {
 
     /// A hub by its name in any case; with a persistent connection, that.
     func application(named name: String) -> ClassicApplication? { self.applications[name.lowercased()] }
+
+    /// A client came back for messages that are gone.
+    func missed(_ id: ConnectionID) {
+        self.logger.debug("Messages missed", metadata: ["signalr.connection.id": "\(id)"])
+        self.gaps.increment()
+    }
 
     // MARK: Requests
 

@@ -3,6 +3,7 @@
 
 import Crypto
 import NIOCore
+import SignalR
 import SignalRWire
 
 /// The keys that protect connection tokens and groups tokens: encrypted and authenticated (AES-256-GCM), for one purpose each.

@@ -31,6 +31,7 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
     /// Whether hub code knows the client, so that it must hear of its end.
     var isConnected = false
     private var finished: (@Sendable () -> Void)?
+    private var isFinished = false
 
     init(
         _ session: ClassicSession, _ application: ClassicApplication, _ connection: Connection, _ options: ClassicOptions
@@ -94,11 +95,12 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         self.aborted.store(true, ordering: .relaxed)
         for topic in self.topics.keys { self.journal.unsubscribe(topic) }
         self.topics = [:]
-        self.finished = finished
+        if self.isFinished { finished() } else { self.finished = finished }
     }
 
     /// Hub code is done with the client.
     func finish() {
+        self.isFinished = true
         self.session = nil
         self.finished?()
         self.finished = nil

@@ -1,6 +1,8 @@
 // SignalBox: what a classic client sends: calls of hub methods, and messages of persistent connections
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
+import Logging
 import NIOCore
 import SignalR
 import SignalRWire

@@ -342,8 +342,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
 
     /// Tells each hub's code on the client that something is missing.
     private var gapMessages: [ByteBuffer] {
-        self.endpoint.logger.debug("Messages missed", metadata: ["signalr.connection.id": "\(self.carrier.id)"])
-        self.endpoint.gaps.increment()
+        self.endpoint.missed(self.carrier.id)
         guard let method = self.options.gapMethod else { return [] }
         return self.seats.compactMap { seat in
             guard let hub = seat.application.name else { return nil }

@@ -26,6 +26,11 @@ package struct Format: Hashable, Sendable {
     package var codec: UInt8
     package var packaging: Packaging
 
+    package init(codec: UInt8, packaging: Packaging) {
+        self.codec = codec
+        self.packaging = packaging
+    }
+
     var slot: Int { Int(codec) * Packaging.allCases.count + Int(packaging.rawValue) }
 }
 

@@ -4,7 +4,7 @@
 import HTTPTypes
 public import NIOCore
 public import SignalR
-public import SignalRWire
+import SignalRWire
 
 /// What an application does with clients that talk to it without hubs (ASP.NET SignalR's PersistentConnection). One value serves all.
 public protocol PersistentConnection: Sendable {

@@ -1,6 +1,7 @@
 // SignalBox: the answers to requests for generated scripts
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
 import NIOCore
 import SignalR
 
