@@ -285,7 +285,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRHummingbird",
+                "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRClassic",
+                "SignalRHummingbird",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Crypto", package: "swift-crypto"),

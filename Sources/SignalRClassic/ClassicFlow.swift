@@ -48,4 +48,9 @@ public struct ClassicTransportUse: Sendable, Hashable {
     }
     public let transport: ClassicTransport
     public let occasion: Occasion
+
+    public init(transport: ClassicTransport, occasion: Occasion) {
+        self.transport = transport
+        self.occasion = occasion
+    }
 }

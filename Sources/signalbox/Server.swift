@@ -65,6 +65,7 @@ struct Server {
             var classic = ClassicOptions()
             classic.keys = try ClassicKeys(secrets: [key])
             classic.cors = playgroundOptions.cors
+            classic.enableJSONP = options.access.classicJsonp
             classic.maximumOutboundQueue = options.connections.maximumQueue.bytes
             return classic
         }

@@ -1,7 +1,9 @@
 // SignalBox: starting, losing, coming back: lifetimes, groups and replay of classic clients
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
 import NIOCore
+import NIOEmbedded
 import SignalR
 import SignalRClassic
 import SignalRWire

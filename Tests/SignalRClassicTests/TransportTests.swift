@@ -3,6 +3,7 @@
 
 import HTTPTypes
 import NIOCore
+import NIOEmbedded
 import SignalR
 import SignalRClassic
 import SignalRWire
