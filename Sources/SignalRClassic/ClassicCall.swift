@@ -15,6 +15,7 @@ public final class ClassicCall: Sendable {
     private struct State {
         var members: [String: HubValue]
         var changed: Set<String> = []
+        var hasReported = false
         var isOver = false
     }
 
@@ -61,12 +62,19 @@ public final class ClassicCall: Sendable {
     }
 
     func report(_ value: HubPayload) throws {
-        guard !self.state.withLockedValue({ $0.isOver }) else {
+        let isOver = self.state.withLockedValue { state in
+            state.hasReported = true
+            return state.isOver
+        }
+        guard !isOver else {
             throw HubError("A method can report its progress only while it runs.")
         }
         guard let id = self.id else { return }
         self.seat.report(ClassicProgress(id: id, value: value, state: self.changes))
     }
+
+    /// Whether something is on its way that the result must not overtake.
+    var hasReported: Bool { self.state.withLockedValue { $0.hasReported } }
 
     func end() { self.state.withLockedValue { $0.isOver = true } }
 }

@@ -182,6 +182,7 @@ extension ClassicSeat {
         case .failure(let text, let error): result.failure = self.failure(text, error, shown)
         case .reply(let reply): await self.finish(reply, call, shown, &result)
         }
+        if call.hasReported { await self.caughtUp() }
         result.state = call.changes
         return result
     }
@@ -205,7 +206,8 @@ extension ClassicSeat {
                 try await source.forEach { item in
                     guard !self.isAborted else { throw CancellationError() }
                     try call.report(item)
-                    await self.caughtUp()
+                    // A call without an id has nobody to wait for.
+                    if call.id != nil { await self.caughtUp() }
                 }
             } catch {
                 result.failure = self.failure("", error, shown)

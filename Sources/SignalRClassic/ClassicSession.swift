@@ -372,7 +372,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         self.change(to: .pushing)
     }
 
-    /// Returns when the client has what there is for it, as far as its socket tells; streams wait for that.
+    /// Returns when the client has what there is for it: as far as its socket tells, or when it comes for more. Streams wait for that, and
+    /// so do results behind progress, which would otherwise overtake it on their way by another response.
     func caughtUp() async {
         await withCheckedContinuation { waiter in
             self.carrier.onLoop { [self] in
@@ -386,7 +387,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         let isLive = self.carrier.state == .open
         if isLive {
             let isPushed = if case .pushing = self.flow { self.carrier.transport?.canWrite == true } else { false }
-            guard isPushed || self.isCaughtUp else { return }
+            let isWaiting = self.transport != .longPolling || self.carrier.transport != nil
+            guard isPushed || isWaiting && self.isCaughtUp else { return }
         }
         let waiters = self.waiters
         self.waiters = []
