@@ -160,7 +160,8 @@ package final class ClassicEndpoint: Sendable {
         var names = [""]
         if self.hasHubs {
             names = try ClassicCodec.hubNames(in: request.http.query("connectionData") ?? "")
-            guard names.count <= self.options.maximumHubs, Set(names.map { $0.lowercased() }).count == names.count else {
+            guard names.count <= self.options.maximumHubs, Set(names.map { $0.lowercased() }).count == names.count
+            else {
                 throw ClassicRefusal(.internalServerError, "A hub is listed twice, or there are too many.")
             }
         }
@@ -278,7 +279,9 @@ struct ClassicRefusal: Error {
 
     init(_ status: HTTPResponse.Status, _ text: String = "") {
         self.response =
-            text.isEmpty ? HubResponse(status) : HubResponse(
+            text.isEmpty
+            ? HubResponse(status)
+            : HubResponse(
                 status, headers: [.contentType: "text/plain; charset=UTF-8"], body: ByteBuffer(string: text))
     }
 }

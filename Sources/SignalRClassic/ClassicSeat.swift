@@ -34,7 +34,8 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
     private var isFinished = false
 
     init(
-        _ session: ClassicSession, _ application: ClassicApplication, _ connection: Connection, _ options: ClassicOptions
+        _ session: ClassicSession, _ application: ClassicApplication, _ connection: Connection,
+        _ options: ClassicOptions
     ) {
         self.session = session
         self.application = application

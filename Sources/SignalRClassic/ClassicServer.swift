@@ -34,6 +34,9 @@ public final class ClassicServer: Sendable {
     /// The clients of a persistent connection, for code outside of it; nil with hubs, which have ``SignalR/HubServer/context``.
     public var peers: PersistentPeers? { self.persistent.map { PersistentPeers(server: $0) } }
 
+    /// Whose connections must end before the server may.
+    package var registry: ConnectionRegistry { self.persistent?.registry ?? self.endpoint.carriers }
+
     /// A classic client, as operators may see it.
     public struct Client: Sendable, Hashable {
         public let connectionID: String

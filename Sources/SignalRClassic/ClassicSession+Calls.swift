@@ -38,11 +38,19 @@ extension ClassicSession {
     /// Messages begin in the order of their arrival and do not wait for each other. A client that never says that it is ready is taken to
     /// be so when it speaks.
     private func received(_ text: ByteBuffer) {
-        guard self.calls < self.limits.maximumParallelCalls else { return self.refuse(text) }
-        self.calls += 1
-        let isStarted = self.isStarted
+        guard self.calls + self.held.count < self.limits.maximumParallelCalls else { return self.refuse(text) }
+        guard !self.isStarted || !self.held.isEmpty else { return self.begin(text) }
+        self.held.append(text)
+        guard self.held.count == 1 else { return }
         Task.startingHere { [self] in
-            if !isStarted { _ = try? await self.start() }
+            _ = try? await self.start()
+            self.carrier.onLoop { while let text = self.held.popFirst() { self.begin(text) } }
+        }
+    }
+
+    private func begin(_ text: ByteBuffer) {
+        self.calls += 1
+        Task.startingHere { [self] in
             if self.endpoint.hasHubs {
                 let result = await self.run(text, for: self.carrier.user)
                 self.carrier.onLoop { if let result { self.reply(result) } }
@@ -136,8 +144,9 @@ extension ClassicSession {
 
     private func state(of invocation: ClassicInvocation) -> [HubValue.Member]? {
         guard let state = invocation.state else { return [] }
-        guard state.readableBytes <= self.limits.maximumStateSize
-            || String(buffer: state).utf16.count <= self.limits.maximumStateSize,
+        guard
+            state.readableBytes <= self.limits.maximumStateSize
+                || String(buffer: state).utf16.count <= self.limits.maximumStateSize,
             case .map(let members)? = try? JSON.value(from: state, maximumDepth: ClassicCodec.maximumDepth)
         else { return nil }
         return members

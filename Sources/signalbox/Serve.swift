@@ -124,7 +124,10 @@ extension Serve {
                 valueName: "origin"))
         var allowOrigin: [String] = []
 
-        @Flag(help: "Answer JSONP requests of the playground's old clients, which any page can send. [SIGNALBOX_CLASSIC_JSONP]")
+        @Flag(
+            help:
+                "Answer JSONP requests of the playground's old clients, which any page can send. [SIGNALBOX_CLASSIC_JSONP]"
+        )
         var classicJsonp = false
 
         func validate() throws {

@@ -42,8 +42,10 @@ struct Server {
         let router = Router(options: .caseInsensitive)
         router.serve(service)
         WebFile.addRoutes(to: router, playground: options.playground)
-        let playground = options.playground ? try Playground(
-            router, options: playgroundOptions, classic: try classicOptions, group: group) : nil
+        let playground =
+            options.playground
+            ? try Playground(
+                router, options: playgroundOptions, classic: try classicOptions, group: group) : nil
         let app = Application(
             router: router, server: try server(router),
             configuration: .init(

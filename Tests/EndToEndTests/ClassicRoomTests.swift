@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Hummingbird
+import NIOConcurrencyHelpers
 import NIOCore
 import SignalR
 import SignalRClassic
@@ -166,12 +167,18 @@ private actor CursorBox {
 }
 
 @Suite struct ClassicRoomTests {
-    private func withRoom(_ body: @Sendable (TestServer) async throws -> Void) async throws {
+    private let room = NIOLockedValueBox<HubServer?>(nil)
+
+    private func withRoom(
+        sendBuffer: Int? = nil, _ body: @Sendable (TestServer) async throws -> Void
+    ) async throws {
         var app = TestApp()
-        app.routes = { router in
+        app.sendBuffer = sendBuffer
+        app.routes = { [room = self.room] router in
             do {
-                let room = try router.signalR("/room", hub: RoomHub(), eventLoopGroup: TestServer.loops)
-                try router.classicSignalR("/signalr", hubs: [room], eventLoopGroup: TestServer.loops)
+                let hub = try router.signalR("/room", hub: RoomHub(), eventLoopGroup: TestServer.loops)
+                room.withLockedValue { $0 = hub }
+                try router.classicSignalR("/signalr", hubs: [hub], eventLoopGroup: TestServer.loops)
             } catch {
                 Issue.record(error)
             }
@@ -194,6 +201,48 @@ private actor CursorBox {
                 for place in 0..<4 {
                     #expect(heard.filter { $0.hasPrefix("\(place) ") } == (0..<25).map { "\(place) \($0)" })
                 }
+            }
+        }
+    }
+
+    /// Twice what a client of ASP.NET Core may leave unread before it is closed.
+    @Test func `A slow classic client is served from what is kept`() async throws {
+        try await withRoom(sendBuffer: 8_192) { server in
+            let slow = try await ClassicSocketGuest(server)
+            let room = try #require(self.room.withLockedValue { $0 })
+            try await slow.socket.socket.stopReading()
+            let padding = String(repeating: "x", count: 10_000)
+            for number in 0..<200 { try await room.context.clients.all.send("heard", "\(number) \(padding)") }
+            try await slow.socket.socket.resumeReading()
+            let heard = try await slow.hear(200)
+            #expect(heard.map { String($0.prefix { $0 != " " }) } == (0..<200).map { "\($0)" })
+        }
+    }
+
+    @Test func `A client that comes back on another event loop loses nothing`() async throws {
+        try await withRoom { server in
+            let room = try #require(self.room.withLockedValue { $0 })
+            var access: ClassicAccess?
+            var cursor = ""
+            // As many sockets as there are event loops, and one more, one after the other.
+            for round in 0..<4 {
+                if access == nil { access = try await ClassicAccess(server, "webSockets") }
+                let query = access?.query ?? ""
+                let socket =
+                    round == 0
+                    ? try await WebSocketClient(server, "/signalr/connect?\(query)")
+                    : try await WebSocketClient(server, "/signalr/reconnect?\(query)&messageId=\(cursor)")
+                if round == 0 { _ = try await socket.receive() }
+                let numbers = round * 10..<round * 10 + 10
+                for number in numbers { try await room.context.clients.all.send("heard", "\(number)") }
+                var heard: [String] = []
+                while heard.count < 10, let text = try await socket.receive() {
+                    let frame = try JSON.value(from: text)
+                    heard += ClassicAccess.texts(frame)
+                    if case .string(let newest)? = frame["C"] { cursor = newest }
+                }
+                #expect(heard == numbers.map { "\($0)" })
+                socket.drop()
             }
         }
     }

@@ -12,12 +12,14 @@ private func text(_ write: (inout ByteBuffer) throws -> Void) rethrows -> String
 }
 
 @Suite struct ClassicVersionTests {
-    @Test(arguments: [
-        (nil, "1.2"), ("", "1.2"), ("1.2", "1.2"), ("1.3", "1.3"), ("1.4", "1.4"), ("1.5", "1.5"), ("2.0", "2.0"),
-        ("2.1", "2.0"), ("3.7.1", "2.0"), ("1.1", "1.2"), ("0.9", "1.2"), ("1337", "1.2"), (".8", "1.2"), ("2.", "1.2"),
-        ("1.5.0", "1.5.0"), ("2.0.0", "2.0"), ("1.2.3.4.5", "1.2"), ("-1.5", "1.2"), ("a.b", "1.2"),
-        ("99999999999.1", "1.2"),
-    ] as [(String?, String)])
+    @Test(
+        arguments: [
+            (nil, "1.2"), ("", "1.2"), ("1.2", "1.2"), ("1.3", "1.3"), ("1.4", "1.4"), ("1.5", "1.5"), ("2.0", "2.0"),
+            ("2.1", "2.0"), ("3.7.1", "2.0"), ("1.1", "1.2"), ("0.9", "1.2"), ("1337", "1.2"), (".8", "1.2"),
+            ("2.", "1.2"),
+            ("1.5.0", "1.5.0"), ("2.0.0", "2.0"), ("1.2.3.4.5", "1.2"), ("-1.5", "1.2"), ("a.b", "1.2"),
+            ("99999999999.1", "1.2"),
+        ] as [(String?, String)])
     func `What is echoed`(asked: String?, answer: String) {
         #expect(ClassicVersion(clientProtocol: asked).text == answer)
     }
@@ -53,7 +55,8 @@ private func text(_ write: (inout ByteBuffer) throws -> Void) rethrows -> String
             text { redirect.write(into: &$0) }
                 == #"{"ProtocolVersion":"2.0","RedirectUrl":"https://svc.example/client?hub=x","AccessToken":"eyJ"}"#)
         #expect(
-            text { ClassicNegotiateDetour.refusal("no").write(into: &$0) } == #"{"ProtocolVersion":"2.0","Error":"no"}"#)
+            text { ClassicNegotiateDetour.refusal("no").write(into: &$0) } == #"{"ProtocolVersion":"2.0","Error":"no"}"#
+        )
     }
 }
 

@@ -140,7 +140,10 @@ import Testing
         try await send(stage, 0..<40)
         let again = try await client.stream("webSockets", "reconnect", [("messageId", first.cursor)])
         let frame = try #require(try await again.frame())
-        guard case .array(let messages)? = frame["M"] else { Issue.record("no messages"); return }
+        guard case .array(let messages)? = frame["M"] else {
+            Issue.record("no messages")
+            return
+        }
         #expect(messages.first == call("ChatHub", "messagesMissed"))
         #expect(messages.dropFirst().count == 32)
         #expect(messages.last == call("ChatHub", "receive", 39))
@@ -155,7 +158,10 @@ import Testing
         for _ in 0..<20 { try await stage.chat.context.clients.all.send("receive", text) }
         let again = try await client.stream("webSockets", "reconnect", [("messageId", first.cursor)])
         let frame = try #require(try await again.frame())
-        guard case .array(let messages)? = frame["M"] else { Issue.record("no messages"); return }
+        guard case .array(let messages)? = frame["M"] else {
+            Issue.record("no messages")
+            return
+        }
         #expect(messages.first == call("ChatHub", "messagesMissed"))
         #expect((5..<10).contains(messages.count - 1))
     }

@@ -203,7 +203,8 @@ final class MemoryStream: @unchecked Sendable {
     func frame() async throws -> HubValue? {
         while let text = try await self.next() {
             let json =
-                text.hasPrefix("data: ") ? String(text.dropFirst(6).dropLast(2))
+                text.hasPrefix("data: ")
+                ? String(text.dropFirst(6).dropLast(2))
                 : text.hasPrefix("<script>f(") ? String(text.dropFirst(10).dropLast(12)) : text
             if json == "{}" { continue }
             let value = try JSON.value(from: ByteBuffer(string: json))

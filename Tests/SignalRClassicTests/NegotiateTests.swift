@@ -23,7 +23,10 @@ import Testing
         #expect(answer["ProtocolVersion"] == "2.0")
         #expect(answer["TryWebSockets"] == true)
         #expect(answer["KeepAliveTimeout"] == 20.0)
-        guard case .string(let id)? = answer["ConnectionId"] else { Issue.record("no id"); return }
+        guard case .string(let id)? = answer["ConnectionId"] else {
+            Issue.record("no id")
+            return
+        }
         #expect(id.wholeMatch(of: /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/) != nil)
         #expect(!response.text.contains("availableTransports"))
     }

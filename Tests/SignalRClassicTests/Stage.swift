@@ -88,10 +88,13 @@ struct ChatHub: Hub {
         },
         .init("countdown", parameters: 1, kind: .stream) { arguments in
             let start = try arguments.next(Int.self)
-            return { _, _ in .stream(AsyncStream { numbers in
-                for number in stride(from: start, to: 0, by: -1) { numbers.yield(number) }
-                numbers.finish()
-            }) }
+            return { _, _ in
+                .stream(
+                    AsyncStream { numbers in
+                        for number in stride(from: start, to: 0, by: -1) { numbers.yield(number) }
+                        numbers.finish()
+                    })
+            }
         },
         .init("ask") { _ in
             { _, context in try .value(try await context.clients.caller.invoke("answer", returning: Int.self)) }

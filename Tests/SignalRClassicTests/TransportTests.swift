@@ -107,9 +107,11 @@ import Testing
         #expect(try await socket.next() == nil)
         #expect(try await events.initial()?["S"] == 1)
         let known = try #require(await stage.server.clients().first)
-        #expect(known.uses == [
-            .init(transport: .webSockets, occasion: .first), .init(transport: .serverSentEvents, occasion: .fallback),
-        ])
+        #expect(
+            known.uses == [
+                .init(transport: .webSockets, occasion: .first),
+                .init(transport: .serverSentEvents, occasion: .fallback),
+            ])
         #expect(known.transport == .serverSentEvents)
         #expect(known.hubs == ["ChatHub"])
     }

@@ -23,7 +23,8 @@ final class ClassicStream: ChannelInboundHandler, Transport {
 
     /// - Parameter opening: the beginning of the body.
     init(
-        _ connection: Connection, _ packaging: Packaging, opening: ByteBuffer, willAttach: @escaping @Sendable () -> Void
+        _ connection: Connection, _ packaging: Packaging, opening: ByteBuffer,
+        willAttach: @escaping @Sendable () -> Void
     ) {
         self.connection = connection
         self.packaging = packaging
