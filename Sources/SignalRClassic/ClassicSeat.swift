@@ -183,10 +183,14 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         return found
     }
 
-    /// Whether something for the client may have been lost that came after a number.
-    func hasGap(after sequence: UInt64) -> Bool {
-        self.own.hasGap(after: sequence)
-            || self.topics.contains { self.journal.hasGap(in: $0.key, after: max(sequence, $0.value)) }
+    /// Up to where something for the client may be lost that came after a number; nil when nothing is.
+    func gap(after sequence: UInt64) -> UInt64? {
+        var dropped = self.own.droppedThrough > sequence ? self.own.droppedThrough : 0
+        for (topic, since) in self.topics {
+            let through = self.journal.droppedThrough(in: topic)
+            if through > max(sequence, since) { dropped = max(dropped, through) }
+        }
+        return dropped > 0 ? dropped : nil
     }
 }
 

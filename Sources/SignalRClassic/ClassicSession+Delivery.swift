@@ -61,6 +61,7 @@ extension ClassicSession {
         self.isPullScheduled = false
         guard case .pulling = self.flow else { return }
         while let transport = self.carrier.transport, transport.canWrite {
+            self.noticeGap()
             let (messages, isComplete) = self.next()
             guard !messages.isEmpty || self.owesInitialFrame || self.owesGroups || self.owesGap else { break }
             self.write(self.frame(messages), on: transport)
@@ -73,6 +74,14 @@ extension ClassicSession {
         self.writeResults()
         self.pushIfPossible()
         self.wakeWaiters()
+    }
+
+    /// Messages that were dropped before the client could have them: it was away, or slower than they came.
+    func noticeGap() {
+        let place = max(self.position, self.gapTold)
+        guard let through = self.seats.compactMap({ $0.gap(after: place) }).max() else { return }
+        self.gapTold = through
+        self.owesGap = true
     }
 
     /// The next messages of all hubs in the order of their numbers; moves the position behind them.

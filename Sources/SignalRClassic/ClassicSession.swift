@@ -42,6 +42,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     var owesInitialFrame = false
     var owesGroups = false
     var owesGap = false
+    /// Up to where the client knows that messages are missing.
+    var gapTold: UInt64 = 0
     private(set) var isRejoining = false
     /// Results that wait for their turn on a socket while pulling.
     var results: CircularBuffer<ByteBuffer> = []
@@ -172,24 +174,26 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// The transport may speak.
     private func begin(_ request: ReceiveRequest, _ generation: Int) {
         guard generation == self.generation, self.carrier.transport != nil else { return }
-        self.place(request)
         self.owesInitialFrame = request.action == .connect
         self.change(to: .pulling)
         self.pull()
     }
 
-    /// Where the client stands: where it says, or here and now.
+    /// Where the client stands: where it says, or here and now, so that it hears what its own coming brings about.
     private func place(_ request: ReceiveRequest) {
         self.owesGap = false
         guard let cursor = request.cursor else {
             self.position = BusClock.now
+            self.gapTold = self.position
             self.owesGap = request.isFromElsewhere
             return
         }
         let isHere = cursor.loop == BusClock.number(of: self.carrier.eventLoop)
         // A number that nobody has given yet: all that is kept (classic protocol reference, §17).
         self.position = isHere ? (cursor.sequence <= BusClock.now ? cursor.sequence : 0) : BusClock.now
-        self.owesGap = !isHere || self.seats.contains { $0.hasGap(after: self.position) }
+        self.owesGap = !isHere
+        self.gapTold = 0
+        self.noticeGap()
     }
 
     // MARK: Starting

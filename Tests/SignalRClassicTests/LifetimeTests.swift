@@ -27,7 +27,10 @@ import Testing
         let stage = try Stage()
         let client = try await MemoryClient(stage.endpoint, version: version)
         let socket = try await client.stream("webSockets")
-        #expect(try await socket.initial()?["S"] == 1)
+        let first = try #require(try await socket.initial())
+        #expect(first["S"] == 1)
+        // What hubs send while they hear of a client is for the client, too.
+        #expect(first["M"] == [call("ChatHub", "welcome")])
         #expect(await stage.diary.next() == "connected -")
     }
 
@@ -39,7 +42,10 @@ import Testing
         try await stage.chat.context.clients.all.send("receive", "early")
         #expect(try await socket.messages() == [call("ChatHub", "receive", "early")])
         try await socket.send(#"{"H":"ChatHub","M":"add","A":[1,2],"I":0}"#)
+        try await socket.send(#"{"H":"ChatHub","M":"add","A":[2,2],"I":1}"#)
+        #expect(try await socket.messages() == [call("ChatHub", "welcome")])
         #expect(try await socket.next() == #"{"R":3,"I":"0"}"#)
+        #expect(try await socket.next() == #"{"R":4,"I":"1"}"#)
         #expect(await stage.diary.next() == "connected -")
     }
 
@@ -147,6 +153,26 @@ import Testing
         #expect(messages.first == call("ChatHub", "messagesMissed"))
         #expect(messages.dropFirst().count == 32)
         #expect(messages.last == call("ChatHub", "receive", 39))
+    }
+
+    @Test func `A slow client costs no memory, and hears of what it missed, each time`() async throws {
+        let stage = try Stage { $0.messageBufferSize = 32 }
+        let client = try await MemoryClient(stage.endpoint)
+        let socket = try await client.connected()
+        for round in 1...2 {
+            try await socket.setWritable(false)
+            try await send(stage, 0..<40)
+            try await socket.setWritable(true)
+            let frame = try #require(try await socket.frame())
+            guard case .array(let messages)? = frame["M"] else {
+                Issue.record("no messages")
+                return
+            }
+            #expect(messages.first == call("ChatHub", "messagesMissed"), "\(round)")
+            #expect(messages.count == 33)
+            try await send(stage, 0..<1)
+            #expect(try await socket.messages() == [call("ChatHub", "receive", 0)])
+        }
     }
 
     @Test func `Bytes are bounded, too`() async throws {

@@ -238,6 +238,14 @@ final class MemoryStream: @unchecked Sendable {
         await self.channel.testingEventLoop.run()
     }
 
+    /// The network takes no bytes, or takes them again.
+    func setWritable(_ isWritable: Bool) async throws {
+        self.channel.isWritable = isWritable
+        let channel = self.channel
+        try await channel.testingEventLoop.executeInContext { channel.pipeline.fireChannelWritabilityChanged() }
+        await channel.testingEventLoop.run()
+    }
+
     /// The network goes.
     func lose() async throws {
         try await self.channel.close()

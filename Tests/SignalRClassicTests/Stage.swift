@@ -112,6 +112,7 @@ struct ChatHub: Hub {
 
     func onConnected(_ context: HubCallerContext) async throws {
         if context.query("refused") != nil { throw HubError("not you") }
+        if context.query("clientProtocol") != "2.1" { try await context.clients.caller.send("welcome") }
         self.diary.write("connected \(context.userID ?? "-")")
     }
     func onReconnected(_ context: HubCallerContext) async throws { self.diary.write("reconnected") }

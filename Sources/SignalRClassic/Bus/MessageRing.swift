@@ -45,9 +45,6 @@ struct MessageRing {
         self.droppedThrough = message.sequence
     }
 
-    /// Whether something was dropped that came after `sequence`.
-    func hasGap(after sequence: UInt64) -> Bool { self.droppedThrough > sequence }
-
     /// The messages after `sequence`, at most `limit`.
     func messages(after sequence: UInt64, limit: Int) -> some Sequence<KeptMessage> {
         var (low, high) = (0, self.messages.count)

@@ -172,9 +172,8 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
         return ring.messages(after: sequence, limit: limit).filter { !$0.excluded.contains(id) }
     }
 
-    /// Whether messages of the topic may be missing that came after a number.
-    func hasGap(in topic: Topic, after sequence: UInt64) -> Bool {
-        guard let ring = self.topics[topic]?.ring else { return self.forgottenThrough > sequence }
-        return ring.hasGap(after: sequence)
+    /// The number up to which messages of the topic may be missing.
+    func droppedThrough(in topic: Topic) -> UInt64 {
+        self.topics[topic]?.ring.droppedThrough ?? self.forgottenThrough
     }
 }
