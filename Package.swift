@@ -14,6 +14,7 @@ let package = Package(
     products: [
         .library(name: "SignalR", targets: ["SignalR"]),
         .library(name: "SignalRAuthentication", targets: ["SignalRAuthentication"]),
+        .library(name: "SignalRClassic", targets: ["SignalRClassic"]),
         .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
         .library(name: "SignalRService", targets: ["SignalRService"]),
         .library(name: "SignalRWire", targets: ["SignalRWire"]),
@@ -103,11 +104,27 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // ASP.NET SignalR 2.x: the same hubs for clients of the generation before.
+        .target(
+            name: "SignalRClassic",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         // router.signalR("/chat", hub:) and Application(router:, server: .signalR(router)).
         .target(
             name: "SignalRHummingbird",
             dependencies: [
                 "SignalR",
+                "SignalRClassic",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -154,6 +171,7 @@ let package = Package(
                 "SignalRWire",
                 "SignalRService",
                 "SignalRServiceStore",
+                "SignalRClassic",
                 "SignalRHummingbird",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -252,6 +270,19 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The classic protocol byte by byte, over channels in memory.
+        .testTarget(
+            name: "SignalRClassicTests",
+            dependencies: [
+                "SignalR", "SignalRClassic", "SignalRWire", "_SignalRWebSocket",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SignalRTests",
             dependencies: [
@@ -269,7 +300,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRHummingbird",
+                "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRClassic",
+                "SignalRHummingbird",
                 "SignalRService",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),

@@ -43,6 +43,7 @@ let package = Package(
         fuzzer("FuzzServerSentEvents", "WireProperties"),
         fuzzer("FuzzNegotiation", "WireProperties"),
         fuzzer("FuzzService", "WireProperties"),
+        fuzzer("FuzzClassic", "WireProperties"),
         fuzzer("FuzzWebSocket", .product(name: "_SignalRWebSocket", package: "signalbox")),
     ]
 )

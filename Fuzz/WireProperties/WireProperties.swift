@@ -13,6 +13,7 @@ public enum WireProperty: String, CaseIterable, Sendable {
     case serverSentEvents = "FuzzServerSentEvents"
     case negotiation = "FuzzNegotiation"
     case service = "FuzzService"
+    case classic = "FuzzClassic"
 
     public struct Violation: Error {
         public let text: String
@@ -32,11 +33,43 @@ public enum WireProperty: String, CaseIterable, Sendable {
         case .serverSentEvents: try Self.eventsComeBack(bytes)
         case .negotiation: try Self.negotiationsComeBack(bytes)
         case .service: try Self.serviceMessagesSettle(bytes)
+        case .classic: try Self.classicTextsAreSafe(bytes)
         }
     }
 
     private static func require(_ condition: Bool, _ text: @autoclosure () -> String) throws {
         if !condition { throw Violation(text: text()) }
+    }
+
+    // MARK: Classic
+
+    /// Whatever a client names or says, what is made of it is one line, safe inside of a script, and the same when it is read again.
+    private static func classicTextsAreSafe(_ bytes: ByteBuffer) throws {
+        let text = String(buffer: bytes)
+        if let cursor = try? MessageCursor.read(text, process: 1) ?? nil {
+            var written = ByteBuffer()
+            cursor.write(into: &written)
+            let again = try MessageCursor.read(String(buffer: written), process: 1)
+            try self.require(again == cursor, "\(text) is another cursor")
+        }
+        if let callback = ScriptCallback(text) {
+            try self.require(!callback.name.contains { "()<>;\"' ".contains($0) }, "\(text) is no name")
+        }
+        _ = try? ClassicCodec.hubNames(in: text)
+        _ = ClassicVersion(clientProtocol: text)
+        guard let call = try? ClassicCodec.readInvocation(from: bytes) else { return }
+        var message = ByteBuffer()
+        let invocation = HubMessage.Invocation(id: nil, target: call.method ?? "", arguments: call.arguments)
+        guard (try? ClassicHubCodec().write(.invocation(invocation), into: &message)) != nil else { return }
+        var wrapped = ByteBuffer()
+        try ClassicCodec.write(call: message, of: call.hub ?? "", into: &wrapped)
+        var escaped = ByteBuffer()
+        ForeverFrame.writeEscaped(wrapped, into: &escaped)
+        let unsafe: Set<UInt8> = [0x0A, 0x0D, 0x3C, 0x3E]
+        try self.require(!escaped.readableBytesView.contains(where: unsafe.contains), "\(text) breaks out")
+        if let value = try? JSON.value(from: wrapped) {
+            try self.require(try JSON.value(from: escaped) == value, "\(text) is changed by escaping")
+        }
     }
 
     // MARK: Values and messages

@@ -44,7 +44,12 @@ package final class ClientResults: Sendable {
                 }
                 if Task.isCancelled { return fail(id, with: CancellationError()) }
                 connection.onLoop { [self] in
-                    guard connection.state == .open else { return fail(id, with: Self.disconnected(connectionID)) }
+                    guard connection.state == .open, let session = connection.session else {
+                        return fail(id, with: Self.disconnected(connectionID))
+                    }
+                    guard session.answersCalls else {
+                        return fail(id, with: HubConnectionError(code: .notAllowed, message: ErrorText.noResults))
+                    }
                     connection.send(.invocation(invocation))
                 }
             }

@@ -26,7 +26,8 @@ public struct ClientTarget: Sendable {
     public func send(_ method: String, arguments: [HubPayload]) async throws {
         if case .groups(let names) = target, names.contains("") { throw HubError(ErrorText.emptyGroup) }
         let message = HubMessage.Invocation(id: nil, target: method, arguments: .payloads(arguments))
-        try await server.backplane.publish(Outgoing(.invocation(message)), to: target, excluding: excluded)
+        try await server.backplane.publish(
+            Outgoing(.message(.invocation(message)), from: scope?.call), to: target, excluding: excluded)
     }
 
     /// Calls `method` on one client and waits for its result. A handler that returns nothing gives nil for an optional `Result`.

@@ -21,15 +21,16 @@ public enum HubTarget: Sendable, Hashable {
 package final class ConnectionRegistry: Sendable {
     package let codecs: [any HubCodec]
     package let logger: Logger
-    private let metrics: ConnectionMetrics
+    /// nil for connections that are counted elsewhere.
+    private let metrics: ConnectionMetrics?
     /// One per event loop; one is added when a connection turns up on a loop outside of the group.
     private let allShards: NIOLockedValueBox<[ConnectionShard]>
     private let directory: [NIOLockedValueBox<[ConnectionID: Connection]>]
 
-    package init(group: any EventLoopGroup, codecs: [any HubCodec], logger: Logger) {
+    package init(group: any EventLoopGroup, codecs: [any HubCodec], logger: Logger, isCounted: Bool = true) {
         self.codecs = codecs
         self.logger = logger
-        self.metrics = ConnectionMetrics()
+        self.metrics = isCounted ? ConnectionMetrics() : nil
         let shards = group.makeIterator().map { ConnectionShard(eventLoop: $0, codecs: codecs, logger: logger) }
         self.allShards = NIOLockedValueBox(shards)
         self.directory = (0..<16).map { _ in NIOLockedValueBox([:]) }
@@ -38,7 +39,7 @@ package final class ConnectionRegistry: Sendable {
 
     package var shards: [ConnectionShard] { allShards.withLockedValue { $0 } }
 
-    func shard(of eventLoop: any EventLoop) -> ConnectionShard {
+    package func shard(of eventLoop: any EventLoop) -> ConnectionShard {
         allShards.withLockedValue { shards in
             if let shard = shards.first(where: { $0.eventLoop === eventLoop }) { return shard }
             let shard = ConnectionShard(eventLoop: eventLoop, codecs: codecs, logger: logger)
@@ -67,11 +68,11 @@ package final class ConnectionRegistry: Sendable {
     /// Before the session starts, so that server code can reach the connection from `onConnected` on.
     func insert(_ connection: Connection) { stripe(connection.id).withLockedValue { $0[connection.id] = connection } }
 
-    func transportStarted(_ kind: TransportKind) { metrics.started(kind) }
+    func transportStarted(_ kind: TransportKind) { metrics?.started(kind) }
 
     func connectionEnded(_ connection: Connection, _ reason: CloseReason) {
         stripe(connection.id).withLockedValue { _ = $0.removeValue(forKey: connection.id) }
-        metrics.ended(connection, reason)
+        metrics?.ended(connection, reason)
         logger.debug(
             "Connection closed",
             metadata: [

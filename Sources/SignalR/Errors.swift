@@ -1,13 +1,20 @@
 // SignalBox: errors hub code throws and catches, and the texts that clients see of them
 // SPDX-License-Identifier: Apache-2.0
 
-import SignalRWire
+public import SignalRWire
 
 /// An error whose message is meant for the client (.NET's HubException): it always reaches the caller,
 /// while other errors are hidden unless ``HubOptions/detailedErrors`` is on.
 public struct HubError: Error, Sendable, Equatable, CustomStringConvertible {
     public let message: String
-    public init(_ message: String) { self.message = message }
+    /// What else the client is told, where its protocol has room for it (ASP.NET SignalR 2.x); nil for nothing.
+    public let data: HubValue?
+
+    public init(_ message: String, data: HubValue? = nil) {
+        self.message = message
+        self.data = data
+    }
+
     public var description: String { message }
 }
 
@@ -66,6 +73,7 @@ enum ErrorText {
     static let underlyingClosed = "The underlying connection was closed."
     static let resultsInOnConnected = "Client results inside OnConnectedAsync Hub methods are not allowed."
     static let resultsFromMany = "InvokeAsync only works with Single clients."
+    static let noResults = "This client's protocol has no results of client methods."
     static let emptyGroup = "Cannot send to an empty group name."
     static func noConnection(_ id: String) -> String { "Connection '\(id)' does not exist." }
     static func disconnected(_ id: String) -> String { "Connection '\(id)' disconnected." }

@@ -16,6 +16,10 @@ public protocol Hub: Sendable {
     /// the client gets a Close message with the error and ``onDisconnected(_:reason:)`` is not called.
     func onConnected(_ context: HubCallerContext) async throws
 
+    /// Runs when a client of ASP.NET SignalR 2.x came back on a new transport. Such clients come back to a server that was restarted, too,
+    /// so it may run without ``onConnected(_:)`` before it. Clients of ASP.NET Core that resume do so unnoticed.
+    func onReconnected(_ context: HubCallerContext) async throws
+
     /// Runs once for every connection whose ``onConnected(_:)`` succeeded. Groups still exist; sends to the caller are dropped.
     /// - Parameter reason: nil after a graceful end, otherwise what ended the connection.
     func onDisconnected(_ context: HubCallerContext, reason: (any Error)?) async throws
@@ -23,6 +27,7 @@ public protocol Hub: Sendable {
 
 extension Hub {
     public func onConnected(_ context: HubCallerContext) async throws {}
+    public func onReconnected(_ context: HubCallerContext) async throws {}
     public func onDisconnected(_ context: HubCallerContext, reason: (any Error)?) async throws {}
 }
 

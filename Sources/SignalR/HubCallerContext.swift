@@ -6,12 +6,34 @@ import NIOConcurrencyHelpers
 public import NIOCore
 import SignalRWire
 
+/// A client's place in a hub, whatever protocol it speaks.
+package protocol HubCaller: AnyObject, Sendable {
+    var connection: Connection { get }
+    var server: HubServer { get }
+    var items: ConnectionItems { get }
+    var isAborted: Bool { get }
+    var protocolName: String { get }
+    /// On the connection's event loop.
+    func permitReleased()
+    /// From any thread; for callers whose messages a ``HubCallTaker`` holds back.
+    func takeMore()
+}
+
+extension HubCaller {
+    package func takeMore() {}
+}
+
 /// The connection on whose behalf hub code runs. Stays valid after the call.
 public struct HubCallerContext: Sendable {
-    let session: HubSession
-    let scope: CallScope?
+    package let caller: any HubCaller
+    package let scope: CallScope?
 
-    package var connection: Connection { session.connection }
+    package init(_ caller: any HubCaller, scope: CallScope?) {
+        self.caller = caller
+        self.scope = scope
+    }
+
+    package var connection: Connection { caller.connection }
 
     /// The public id, known to other clients.
     public var connectionID: String { connection.id.description }
@@ -20,26 +42,26 @@ public struct HubCallerContext: Sendable {
     /// The authenticated caller.
     public var user: HubUser? { connection.user }
     /// Values that live as long as the connection.
-    public var items: ConnectionItems { session.items }
+    public var items: ConnectionItems { caller.items }
 
     /// Whom to send to: everybody, the caller, groups, users.
     public var clients: HubCallerClients {
-        HubCallerClients(server: session.server, caller: connection.id, scope: scope)
+        HubCallerClients(server: caller.server, caller: connection.id, scope: scope)
     }
     /// The same with the methods of a ``HubClient()`` protocol: `context.clients(ChatClientProxy.self).all.receive(…)`.
     public func clients<Proxy: HubClientProxy>(_ proxy: Proxy.Type) -> TypedHubCallerClients<Proxy> {
         TypedHubCallerClients(untyped: clients)
     }
     /// Adding and removing group members.
-    public var groups: HubGroups { HubGroups(server: session.server) }
+    public var groups: HubGroups { HubGroups(server: caller.server) }
 
     /// Ends this connection; the client will not reconnect by itself.
     public func abort() { connection.onLoop { [connection] in connection.close(.aborted) } }
     /// Whether the connection has ended.
-    public var isAborted: Bool { session.isAborted }
+    public var isAborted: Bool { caller.isAborted }
 
     /// Goes on with the messages of a caller that ``HubCallTaker`` held back.
-    package func takeMore() { session.takeMore() }
+    package func takeMore() { caller.takeMore() }
 
     // MARK: Features
 
@@ -50,13 +72,15 @@ public struct HubCallerContext: Sendable {
     public func query(_ name: String) -> String? { Query.value(of: name, in: connection.request.rawQuery) }
     public var path: String { connection.request.path }
     public var remoteAddress: SocketAddress? { connection.request.remoteAddress }
-    /// `json` or `messagepack`.
-    public var hubProtocol: String { session.protocolName }
+    /// `json`, `messagepack`, or `classic` for clients of ASP.NET SignalR 2.x.
+    public var hubProtocol: String { caller.protocolName }
 }
 
 /// Values that hub code keeps with a connection.
 public final class ConnectionItems: Sendable {
     private let values = NIOLockedValueBox<[String: any Sendable]>([:])
+
+    package init() {}
 
     public subscript(key: String) -> (any Sendable)? {
         get { values.withLockedValue { $0[key] } }
@@ -70,15 +94,18 @@ public final class ConnectionItems: Sendable {
 /// What a running call holds: its permit among the client's parallel invocations.
 ///
 /// A call that waits for a client's result gives its permit back, so that the client's answer is not stuck behind it.
-final class CallScope: Sendable {
-    enum Kind: Sendable { case plain, unlimited, connecting }
-    let kind: Kind
+package final class CallScope: Sendable {
+    package enum Kind: Sendable { case plain, unlimited, connecting }
+    package let kind: Kind
     private let holdsPermit: NIOLockedValueBox<Bool>
-    private let session: HubSession
+    private let caller: any HubCaller
+    /// What a protocol keeps with the call.
+    package let call: (any AnyObject & Sendable)?
 
-    init(_ kind: Kind, session: HubSession) {
+    package init(_ kind: Kind, caller: any HubCaller, call: (any AnyObject & Sendable)? = nil) {
         self.kind = kind
-        self.session = session
+        self.caller = caller
+        self.call = call
         self.holdsPermit = NIOLockedValueBox(kind == .plain)
     }
 
@@ -88,6 +115,6 @@ final class CallScope: Sendable {
             defer { held = false }
             return held
         }
-        if held { session.connection.onLoop { self.session.permitReleased() } }
+        if held { caller.connection.onLoop { self.caller.permitReleased() } }
     }
 }

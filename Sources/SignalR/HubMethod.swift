@@ -1,7 +1,7 @@
 // SignalBox: one callable method of a hub: its name, how its arguments bind, what it answers
 // SPDX-License-Identifier: Apache-2.0
 
-import SignalRWire
+package import SignalRWire
 
 /// A method of a hub as the dispatcher sees it.
 ///
@@ -75,13 +75,13 @@ public struct HubArgumentDecoder {
 
 /// What a hub method answers.
 public struct HubReply: Sendable {
-    enum Content: Sendable {
+    package enum Content: Sendable {
         case value(HubPayload)
         case stream(StreamSource)
         case noStream
     }
 
-    let content: Content
+    package let content: Content
 
     /// The answer of a method without a result; on the wire an explicit null, as .NET writes it.
     public static let void = HubReply(content: .value(.value(.null)))
@@ -103,8 +103,8 @@ public struct HubReply: Sendable {
 }
 
 /// A sequence of items, type-erased to a loop that hands each encoded item to `yield` and waits for it.
-struct StreamSource: Sendable {
-    let forEach: @Sendable (_ yield: (HubPayload) async throws -> Void) async throws -> Void
+package struct StreamSource: Sendable {
+    package let forEach: @Sendable (_ yield: (HubPayload) async throws -> Void) async throws -> Void
 
     init<S: AsyncSequence & Sendable>(_ items: S) where S.Element: Encodable {
         self.forEach = { yield in

@@ -3,7 +3,7 @@
 
 public import Logging
 public import NIOCore
-import SignalRWire
+package import SignalRWire
 import Tracing
 
 /// Serves one hub: finds methods, binds arguments, asks policies, runs filters and the method.
@@ -13,8 +13,12 @@ public final class HubServer: Sendable {
     package let backplane: any Backplane
     package let options: HubOptions
     package let logger: Logger
-    let name: String
+    /// The hub's type, without what it is nested in.
+    package let name: String
     private let methods: [String: HubMethod]
+    /// One per method, by name.
+    package let methodList: [HubMethod]
+    private let onReconnected: @Sendable (HubCallerContext) async throws -> Void
     private let onConnected: @Sendable (HubCallerContext) async throws -> Void
     private let onDisconnected: @Sendable (HubCallerContext, (any Error)?) async throws -> Void
     private let traces: Bool
@@ -49,14 +53,17 @@ public final class HubServer: Sendable {
             methods[definition.name] = method
         }
         self.methods = methods
+        self.methodList = H.methods.compactMap { methods[$0.name] }.sorted { $0.name < $1.name }
         self.name = "\(H.self)"
         self.options = options
         self.logger = logger
-        self.registry = ConnectionRegistry(group: eventLoopGroup, codecs: options.codecs, logger: logger)
+        self.registry = ConnectionRegistry(
+            group: eventLoopGroup, codecs: options.codecs + [ClassicHubCodec()], logger: logger)
         self.results = ClientResults()
         self.backplane = MemoryBackplane(registry: registry, results: results)
         self.traces = !(InstrumentationSystem.tracer is NoOpTracer)
         let filters = options.filters
+        self.onReconnected = { context in try await hub.onReconnected(context) }
         self.onConnected = { context in
             try await Self.connect(context, filters[...]) { try await hub.onConnected($0) }
         }
@@ -71,12 +78,12 @@ public final class HubServer: Sendable {
     /// The hub for code outside of its methods.
     public var context: HubContext { HubContext(server: self) }
 
-    func method(named target: String) -> HubMethod? { methods[target] ?? methods[target.lowercased()] }
+    package func method(named target: String) -> HubMethod? { methods[target] ?? methods[target.lowercased()] }
 
     // MARK: Calls
 
     /// Binds, authorizes and runs a call.
-    func run(
+    package func run(
         _ method: HubMethod, _ invocation: HubMessage.Invocation, uploads: [UploadStream], in context: HubCallerContext
     ) async -> CallOutcome {
         let call: HubMethod.Call
@@ -146,11 +153,16 @@ public final class HubServer: Sendable {
 
     // MARK: Lifetime
 
-    func connected(_ context: HubCallerContext) async throws {
+    package func connected(_ context: HubCallerContext) async throws {
         try await spanned("OnConnected") { try await onConnected(context) }
     }
 
-    func disconnected(_ context: HubCallerContext, _ reason: (any Error)?) async throws {
+    /// A client of ASP.NET SignalR came back on a new transport.
+    package func reconnected(_ context: HubCallerContext) async throws {
+        try await spanned("OnReconnected") { try await onReconnected(context) }
+    }
+
+    package func disconnected(_ context: HubCallerContext, _ reason: (any Error)?) async throws {
         try await spanned("OnDisconnected") { try await onDisconnected(context, reason) }
     }
 
@@ -197,22 +209,22 @@ public final class HubServer: Sendable {
 /// A hub that cannot be served as it is written.
 public struct HubDefinitionError: Error, Sendable, CustomStringConvertible {
     public let description: String
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }
 
 /// How a call ended: with a reply, or with the text that its caller sees and the error behind it.
-enum CallOutcome: Sendable {
+package enum CallOutcome: Sendable {
     case reply(HubReply)
     case failure(String, (any Error)?)
 }
 
 /// A method of a particular hub value, without the hub's type.
-struct HubMethod: Sendable {
+package struct HubMethod: Sendable {
     typealias Call = @Sendable (HubCallerContext) async throws -> HubReply
-    let name: String
-    let parameterCount: Int
-    let streamCount: Int
-    let isStreaming: Bool
+    package let name: String
+    package let parameterCount: Int
+    package let streamCount: Int
+    package let isStreaming: Bool
     let policies: [String]
     let bind: @Sendable (inout HubArgumentDecoder) throws -> Call
 

@@ -9,7 +9,7 @@ import Synchronization
 /// One client of a hub. Everything happens on the connection's event loop; what hub code may touch from elsewhere is marked.
 ///
 /// Safety: `connection`, `server` and `items` are constants, `isAborted` is atomic, and `protocolName` is settled before hub code runs.
-final class HubSession: ConnectionSession, @unchecked Sendable {
+final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     // MARK: Constants
 
     let connection: Connection
@@ -107,7 +107,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
         }
         guard let request else { return }
         let name = request.protocol.lowercased()
-        guard let index = connection.registry.codecs.firstIndex(where: { $0.name == name }) else {
+        guard let index = options.codecs.firstIndex(where: { $0.name == name }) else {
             return refuseHandshake(ErrorText.Handshake.unsupported(request.protocol))
         }
         let codec = connection.registry.codecs[index]
@@ -141,7 +141,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
 
     private func start() {
         phase = .starting
-        let context = HubCallerContext(session: self, scope: CallScope(.connecting, session: self))
+        let context = HubCallerContext(self, scope: CallScope(.connecting, caller: self))
         Task.startingHere { [self] in
             do {
                 try await server.connected(context)
@@ -219,7 +219,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
     private func receive(_ invocation: HubMessage.Invocation, asStream: Bool) {
         guard let method = server.method(named: invocation.target) else {
             if let taker = server.callTaker {
-                let caller = HubCallerContext(session: self, scope: nil)
+                let caller = HubCallerContext(self, scope: nil)
                 isHeldBack = !taker.take(invocation, asStream: asStream, from: caller)
                 return
             }
@@ -227,10 +227,10 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
         }
         if let problem = mismatch(invocation, method, asStream: asStream) { return fail(invocation, problem) }
         if method.isStreaming || !invocation.streamIDs.isEmpty {
-            begin(invocation, method, scope: CallScope(.unlimited, session: self))
+            begin(invocation, method, scope: CallScope(.unlimited, caller: self))
         } else if permits > 0 {
             permits -= 1
-            begin(invocation, method, scope: CallScope(.plain, session: self))
+            begin(invocation, method, scope: CallScope(.plain, caller: self))
         } else {
             waiting = invocation
         }
@@ -262,7 +262,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
             return upload
         }
         if method.isStreaming, let id = invocation.id { streaming.insert(id) }
-        let context = HubCallerContext(session: self, scope: scope)
+        let context = HubCallerContext(self, scope: scope)
         let ended = CallEnd()
         let task = Task.startingHere { [self] in
             let outcome = await server.run(method, invocation, uploads: received, in: context)
@@ -418,7 +418,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
 
     private func runDisconnected() {
         guard let (reason, finished) = ending else { return }
-        let context = HubCallerContext(session: self, scope: nil)
+        let context = HubCallerContext(self, scope: nil)
         Task.startingHere { [self] in
             do {
                 try await server.disconnected(context, reason.isGraceful ? nil : reason)

@@ -32,7 +32,7 @@ public struct HubStream<Element: Decodable & Sendable>: AsyncSequence, Sendable 
 }
 
 /// The buffer between the event loop, which appends items, and the hub method, which takes them. One reader at a time.
-final class UploadStream: Sendable {
+package final class UploadStream: Sendable {
     private struct State {
         var items: [HubPayload] = []
         var end: Result<Void, any Error>?

@@ -4,6 +4,7 @@
 import Logging
 public import ServiceLifecycle
 public import SignalR
+public import SignalRClassic
 
 /// Added to an app's services (`app.addServices(chat)`), a hub holds the end of the app until `onDisconnected` has run for every
 /// connection, at most 10 seconds. The server itself tells clients to come back, with or without it.
@@ -13,6 +14,11 @@ extension HubServer: Service {
 
 /// The same for raw connections: it waits for their handlers.
 extension RawServer: Service {
+    public func run() async throws { await registry.drainAtShutdown() }
+}
+
+/// The same for classic clients, of a persistent connection above all: hubs of their own wait for themselves.
+extension ClassicServer: Service {
     public func run() async throws { await registry.drainAtShutdown() }
 }
 

@@ -74,7 +74,16 @@ extension HubRequest {
 
 extension Response {
     package init(_ response: HubResponse) {
-        self.init(status: response.status, headers: response.headers, body: .init(byteBuffer: response.body))
+        guard let stream = response.stream else {
+            self.init(status: response.status, headers: response.headers, body: .init(byteBuffer: response.body))
+            return
+        }
+        self.init(
+            status: response.status, headers: response.headers,
+            body: ResponseBody { writer in
+                try await stream { try await writer.write($0) }
+                try await writer.finish(nil)
+            })
     }
 }
 

@@ -32,6 +32,7 @@ struct Serve: AsyncParsableCommand, Configurable {
         "host", "port", "tls-certificate", "tls-key", "threads",
         "access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"), .flag("playground"),
         .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
+        .flag("classic-jsonp"),
         "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
         .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
     ]
@@ -136,6 +137,12 @@ extension Serve {
                 "A browser origin that may connect; repeat it for several (commas in the variable). (default: all) [SIGNALBOX_ALLOW_ORIGIN]",
                 valueName: "origin"))
         var allowOrigin: [String] = []
+
+        @Flag(
+            help:
+                "Answer JSONP requests of the playground's old clients, which any page can send. [SIGNALBOX_CLASSIC_JSONP]"
+        )
+        var classicJsonp = false
 
         func validate() throws {
             guard let accessKey, !noAuth, !AccessKeys.isLongEnough(accessKey) else { return }

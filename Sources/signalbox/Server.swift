@@ -11,6 +11,7 @@ import NIOPosix
 import NIOSSL
 import ServiceLifecycle
 import SignalR
+import SignalRClassic
 import SignalRHummingbird
 import SignalRService
 import SignalRServiceStore
@@ -59,7 +60,10 @@ struct Server {
         let router = Router(options: .caseInsensitive)
         router.serve(service)
         WebFile.addRoutes(to: router, playground: options.playground)
-        let playground = options.playground ? try Playground(router, options: playgroundOptions, group: group) : nil
+        let playground =
+            options.playground
+            ? try Playground(
+                router, options: playgroundOptions, classic: try classicOptions, group: group) : nil
         let app = Application(
             router: router, server: try server(router),
             configuration: .init(
@@ -73,6 +77,18 @@ struct Server {
         var configuration = ServiceGroupConfiguration(services: [draining, app], logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainTime
         try await run(ServiceGroup(configuration: configuration))
+    }
+
+    /// Tokens outlive the process, since the key that protects them does.
+    private var classicOptions: ClassicOptions {
+        get throws {
+            var classic = ClassicOptions()
+            classic.keys = try ClassicKeys(secrets: [key])
+            classic.cors = playgroundOptions.cors
+            classic.enableJSONP = options.access.classicJsonp
+            classic.maximumOutboundQueue = options.connections.maximumQueue.bytes
+            return classic
+        }
     }
 
     private var playgroundOptions: HubOptions {

@@ -9,8 +9,6 @@ package import SignalRWire
 package protocol ConnectionSession: AnyObject {
     /// The first transport is there.
     func opened()
-    /// A stateful connection got a new transport after losing one.
-    func resumed()
     /// Takes what it can from the front of `bytes`; what is left is offered again together with what comes next.
     func receive(_ bytes: inout ByteBuffer)
     /// Whether message boundaries matter; then ``receive(_:isText:isLast:)`` is called instead.
@@ -23,18 +21,32 @@ package protocol ConnectionSession: AnyObject {
     func heartbeat()
     /// Writes the last message, if the protocol has one for the reason.
     func willClose(_ reason: CloseReason)
-    /// What was queued left, or began to pile up.
+    /// The transport stopped taking bytes, or takes them again and what was queued has left.
     func writabilityChanged(_ canWrite: Bool)
     /// The connection is closed for good; call `finished` when the application is done with it.
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void)
     /// Input ended without failure: may be the client's regular way to leave.
     func inputEnded()
+    /// Whether the connection goes on when its transport breaks, until the disconnect timeout.
+    var outlivesTransport: Bool { get }
+    /// Whether the client can answer a call with a result.
+    var answersCalls: Bool { get }
+    /// A transport took the place of another, or is the first of a connection whose transports come by ``Connection/resume(_:)``.
+    func resumed()
+    /// Server code made the connection a member of a group, or took it out.
+    func membershipChanged(of group: String, to isMember: Bool)
+    /// What to queue for a message that is for this connection alone.
+    func addressed(_ message: Outgoing) -> Outgoing
 }
 
 extension ConnectionSession {
     package var keepsBoundaries: Bool { false }
     package func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {}
+    package var outlivesTransport: Bool { false }
+    package var answersCalls: Bool { true }
     package func writabilityChanged(_ canWrite: Bool) {}
+    package func membershipChanged(of group: String, to isMember: Bool) {}
+    package func addressed(_ message: Outgoing) -> Outgoing { message }
 }
 
 /// One client of an endpoint, from its first transport to its end.
@@ -72,8 +84,6 @@ package final class Connection: @unchecked Sendable {
     package var isStateful = false { didSet { updateLane() } }
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
-    /// Somebody else numbers and keeps messages for this stateful client, and hears of its return by ``ConnectionSession/resumed()``.
-    package var outlivesTransport = false
     /// Messages are put aside, since something has to be sent before them.
     private(set) var isHolding = false { didSet { updateLane() } }
     private var held: Batch?
@@ -269,7 +279,7 @@ extension Connection {
     package func lost(_ transport: any Transport, _ reason: CloseReason) {
         guard transport === self.transport else { return }
         detach(transport)
-        if state != .open || replay == nil && !outlivesTransport { close(reason) }
+        if state != .open || replay == nil && session?.outlivesTransport != true { close(reason) }
     }
 
     /// The next poll of a long-polling client. The first one starts the session and is answered empty at once, since clients discard
@@ -303,7 +313,9 @@ extension Connection {
     }
 
     package func send(_ outgoing: Outgoing) {
-        guard isLive, let batch = shard.encoded(outgoing, format) else { return }
+        guard isLive else { return }
+        let outgoing = session?.addressed(outgoing) ?? outgoing
+        guard let batch = shard.encoded(outgoing, format) else { return }
         if isHolding { return hold(batch) }
         guard outgoing.isNumbered, replay != nil else { return enqueue(batch) }
         replay?.append(outgoing, batch.byteCount)
@@ -397,7 +409,7 @@ extension Connection {
     }
 
     /// Writes what is pending, if the transport takes it.
-    func flush() {
+    package func flush() {
         isDirty = false
         if let pending, let transport {
             guard transport.canWrite else {
@@ -487,7 +499,7 @@ extension Connection {
     }
 
     /// The client went away between its request and the transport.
-    func closeIfNeverOpened() { if state == .new { close(.idle) } }
+    package func closeIfNeverOpened() { if state == .new { close(.idle) } }
 
     package func closeIfExpired() {
         if let expiration, expiration < shard.clock.unixTime { closeSoon(.authenticationExpired) }

@@ -93,6 +93,8 @@ package final class ConnectionShard: @unchecked Sendable {
     private var isBusy = false
     private var ticker: RepeatedTask?
     private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
+    /// Numbers and keeps messages for clients that resume by a cursor; nil while there are none.
+    package var journal: (any DeliveryJournal)?
 
     init(eventLoop: any EventLoop, codecs: [any HubCodec], logger: Logger) {
         self.eventLoop = eventLoop
@@ -147,14 +149,20 @@ package final class ConnectionShard: @unchecked Sendable {
     package func join(_ connection: Connection, group: String) {
         guard connection.shardIndex >= 0, connection.state != .closed else { return }
         set(group, in: \.groups, isGroup: true).insert(connection)
+        connection.session?.membershipChanged(of: group, to: true)
     }
 
     package func leave(_ connection: Connection, group: String) {
-        if let set = groups[group] { leave(connection, set) }
+        guard let set = groups[group] else { return }
+        leave(connection, set)
+        connection.session?.membershipChanged(of: group, to: false)
     }
 
     package func leaveAllGroups(_ connection: Connection) {
-        for membership in connection.memberships where membership.set.isGroup { leave(connection, membership.set) }
+        for membership in connection.memberships where membership.set.isGroup {
+            leave(connection, membership.set)
+            connection.session?.membershipChanged(of: membership.set.name, to: false)
+        }
     }
 
     private func set(
@@ -175,6 +183,7 @@ package final class ConnectionShard: @unchecked Sendable {
     // MARK: Delivery
 
     package func deliver(_ message: Outgoing, to target: HubTarget, except: Exclusion = .nobody) {
+        let message = journal?.record(message, to: target, except: except) ?? message
         switch target {
         case .all: deliver(message, to: all, areAll: true, except)
         case .groups(let names):

@@ -14,6 +14,8 @@ package enum Packaging: UInt8, Sendable, CaseIterable {
     case deflatedText, deflatedBinary
     /// One Server-Sent Event in one HTTP chunk.
     case serverSentEvent
+    /// One script element of an endless page in one HTTP chunk.
+    case foreverFrame
     /// The bytes as they are, for long polling.
     case bare
 }
@@ -23,6 +25,11 @@ package struct Format: Hashable, Sendable {
     /// Index into the registry's codecs.
     package var codec: UInt8
     package var packaging: Packaging
+
+    package init(codec: UInt8, packaging: Packaging) {
+        self.codec = codec
+        self.packaging = packaging
+    }
 
     var slot: Int { Int(codec) * Packaging.allCases.count + Int(packaging.rawValue) }
 }
@@ -36,6 +43,8 @@ package final class Outgoing: Sendable {
         case encoded([String: ByteBuffer])
         /// Bytes of an application's own format.
         case raw(ByteBuffer, TransferFormat)
+        /// A message with its number, for the receivers of one event loop; those that need none get the message itself.
+        case numbered(any NumberedMessage)
     }
 
     private enum Slot: Sendable {
@@ -48,9 +57,18 @@ package final class Outgoing: Sendable {
     let isNumbered: Bool
     private let slots = NIOLockedValueBox<[Slot]>([])
 
-    package init(_ content: Content) {
+    /// The call that sends this to its own caller, for codecs that carry more than the message.
+    package let call: (any AnyObject & Sendable)?
+
+    package init(_ content: Content, from call: (any AnyObject & Sendable)? = nil) {
         self.content = content
-        self.isNumbered = if case .message(let message) = content { message.isNumbered } else { true }
+        self.call = call
+        self.isNumbered =
+            switch content {
+            case .message(let message): message.isNumbered
+            case .numbered(let message): message.original.isNumbered
+            case .encoded, .raw: true
+            }
     }
 
     package convenience init(_ message: HubMessage) { self.init(.message(message)) }
@@ -63,7 +81,7 @@ package final class Outgoing: Sendable {
             case .ready(let batch): return batch
             case .failed: return nil
             case .empty:
-                guard let bytes = encode(format, codec: codecs[Int(format.codec)]) else {
+                guard let bytes = encode(format, codecs) else {
                     slots[format.slot] = .failed
                     return nil
                 }
@@ -79,13 +97,15 @@ package final class Outgoing: Sendable {
         if case .encoded(let byProtocol) = content { byProtocol[codec.name] == nil } else { false }
     }
 
-    private func encode(_ format: Format, codec: any HubCodec) -> ByteBuffer? {
+    private func encode(_ format: Format, _ codecs: [any HubCodec]) -> ByteBuffer? {
+        let codec = codecs[Int(format.codec)]
         switch content {
         case .message(let message): return format.packaging.encode(message, with: codec)
         case .encoded(let byProtocol):
             return byProtocol[codec.name].flatMap { format.packaging.wrap($0) }
         case .raw(let bytes, let transferFormat):
             return format.packaging.carrying(transferFormat).wrap(bytes)
+        case .numbered(let message): return message.encode(format, codecs)
         }
     }
 }
@@ -129,13 +149,21 @@ extension Packaging {
         case .serverSentEvent:
             var event = ByteBuffer()
             ServerSentEvent.write(payload, into: &event)
-            out.writeString(String(event.readableBytes, radix: 16))
-            out.writeStaticString("\r\n")
-            out.writeBuffer(&event)
-            out.writeStaticString("\r\n")
+            Self.write(chunk: &event, into: &out)
+        case .foreverFrame:
+            var script = ByteBuffer()
+            ForeverFrame.write(payload, into: &script)
+            Self.write(chunk: &script, into: &out)
         case .bare: return payload
         }
         return out
+    }
+
+    private static func write(chunk: inout ByteBuffer, into out: inout ByteBuffer) {
+        out.writeString(String(chunk.readableBytes, radix: 16))
+        out.writeStaticString("\r\n")
+        out.writeBuffer(&chunk)
+        out.writeStaticString("\r\n")
     }
 
     /// The packaging of the same transport for text or binary payloads.
@@ -143,7 +171,7 @@ extension Packaging {
         switch self {
         case .webSocketText, .webSocketBinary: format == .text ? .webSocketText : .webSocketBinary
         case .deflatedText, .deflatedBinary: format == .text ? .deflatedText : .deflatedBinary
-        case .serverSentEvent, .bare: self
+        case .serverSentEvent, .foreverFrame, .bare: self
         }
     }
 }

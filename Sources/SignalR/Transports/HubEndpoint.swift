@@ -258,31 +258,13 @@ package final class HubEndpoint: Sendable {
             return upgrade(head, connection, resumes: true)
         }
         guard case .accepted = WebSocketHandshake.accept(head, deflate: nil) else {
-            return upgradeRefusal(head)
+            return .refusedUpgrade(head)
         }
         return upgrade(head, try activate(token, as: .webSockets, request, user, on: channel.eventLoop), resumes: false)
     }
 
-    private func upgradeRefusal(_ head: HTTPRequest) -> HubResponse {
-        guard case .rejected(let status, var headers, let message) = WebSocketHandshake.accept(head, deflate: nil)
-        else {
-            return .text(.badRequest)
-        }
-        headers[.contentType] = "text/plain"
-        return HubResponse(status, headers: headers, body: ByteBuffer(string: message))
-    }
-
     private func upgrade(_ head: HTTPRequest, _ connection: Connection, resumes: Bool) -> HubResponse {
-        switch WebSocketHandshake.accept(head, deflate: options.webSocketCompression ? .init(head.headerFields) : nil) {
-        case .rejected: return upgradeRefusal(head)
-        case .accepted(let headers, let deflate):
-            return HubResponse(.switchingProtocols, headers: headers) { [limits] host in
-                try host.channel.pipeline.syncOperations.addHandler(
-                    WebSocketTransport(
-                        connection, limits: limits, deflate: deflate, resumes: resumes,
-                        isLocal: connection.eventLoop === host.channel.eventLoop, output: host.output))
-            }
-        }
+        .upgrade(head, connection, limits, resumes: resumes, compresses: options.webSocketCompression)
     }
 
     private func serverSentEvents(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) throws -> HubResponse {

@@ -13,6 +13,11 @@ public struct HubResponse: Sendable {
     /// this on the channel's event loop. No body follows, and the head must leave unchanged in meaning.
     package var takeOver: (@Sendable (HostChannel) throws -> Void)?
 
+    /// Set for long polls that must be heard of before they are answered: writes the body as it comes, after the head has left.
+    package var stream: Stream?
+
+    package typealias Stream = @Sendable (_ write: (ByteBuffer) async throws -> Void) async throws -> Void
+
     package init(
         _ status: HTTPResponse.Status, headers: HTTPFields = [:], body: ByteBuffer = ByteBuffer(),
         takeOver: (@Sendable (HostChannel) throws -> Void)? = nil
@@ -32,7 +37,7 @@ public struct HubResponse: Sendable {
     }
 
     /// Answers of the transports must not be cached (core protocol reference, status matrix).
-    func uncached() -> HubResponse {
+    package func uncached() -> HubResponse {
         var response = self
         response.headers[.cacheControl] = "no-cache, no-store"
         response.headers[.pragma] = "no-cache"
@@ -44,5 +49,5 @@ public struct HubResponse: Sendable {
 extension HTTPField.Name {
     // Header names that HTTPTypes does not define. The initializer fails for names that are no token only, which these are.
     static let pragma = Self("Pragma") ?? .cacheControl
-    static let xAccelBuffering = Self("X-Accel-Buffering") ?? .cacheControl
+    package static let xAccelBuffering = Self("X-Accel-Buffering") ?? .cacheControl
 }

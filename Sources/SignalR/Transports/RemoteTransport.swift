@@ -1,21 +1,21 @@
 // SignalBox: a transport whose socket lives on another event loop than its connection
 // SPDX-License-Identifier: Apache-2.0
 
-import NIOCore
-import SignalRWire
+package import NIOCore
+package import SignalRWire
 
 /// Relays a connection's calls to the event loop of its socket. Only a stateful client that came back on another event loop needs it.
 ///
 /// Safety: `canWrite` belongs to the connection's event loop, which tells it when writability changes; the rest are constants.
-final class RemoteTransport: Transport, @unchecked Sendable {
+package final class RemoteTransport: Transport, @unchecked Sendable {
     private let transport: NIOLoopBound<any Transport>
     private let socketLoop: any EventLoop
     private let wraps: @Sendable (TransferFormat) -> Packaging
-    let kind: TransportKind
-    var canWrite = true
+    package let kind: TransportKind
+    package var canWrite = true
 
     /// Must be called on the socket's event loop.
-    init(_ transport: any Transport, on channel: any Channel) {
+    package init(_ transport: any Transport, on channel: any Channel) {
         self.transport = NIOLoopBound(transport, eventLoop: channel.eventLoop)
         self.socketLoop = channel.eventLoop
         self.kind = transport.kind
@@ -23,11 +23,11 @@ final class RemoteTransport: Transport, @unchecked Sendable {
         self.wraps = { $0 == .text ? text : binary }
     }
 
-    func packaging(for format: TransferFormat) -> Packaging { wraps(format) }
-    func write(_ bytes: ByteBuffer) { socketLoop.execute { [transport] in transport.value.write(bytes) } }
-    func resumeReading() { socketLoop.execute { [transport] in transport.value.resumeReading() } }
+    package func packaging(for format: TransferFormat) -> Packaging { wraps(format) }
+    package func write(_ bytes: ByteBuffer) { socketLoop.execute { [transport] in transport.value.write(bytes) } }
+    package func resumeReading() { socketLoop.execute { [transport] in transport.value.resumeReading() } }
 
-    func close(_ reason: CloseReason) {
+    package func close(_ reason: CloseReason) {
         canWrite = false
         socketLoop.execute { [transport] in transport.value.close(reason) }
     }

@@ -46,6 +46,9 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
         self.relay = relay
     }
 
+    /// The app server numbers and keeps messages for stateful clients.
+    var outlivesTransport: Bool { connection.isStateful }
+
     // MARK: What others see
 
     /// The way to the app server that owns the client.
@@ -166,7 +169,6 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
         if case .waiting(let timeout) = phase { timeout.cancel() }
         phase = .opening
         self.lane = lane
-        connection.outlivesTransport = connection.isStateful
         connection.beginHolding()
         connection.register()
         if let user = connection.userID {

@@ -186,7 +186,7 @@ extension ByteBuffer {
 }
 
 extension HubPayload {
-    fileprivate func writeJSON(into buffer: inout ByteBuffer) throws(HubProtocolError) {
+    func writeJSON(into buffer: inout ByteBuffer) throws(HubProtocolError) {
         switch self {
         case .json(let text): buffer.writeImmutableBuffer(text)
         case .value(let value): try JSON.write(value, into: &buffer)
@@ -196,7 +196,7 @@ extension HubPayload {
 }
 
 extension HubArguments {
-    fileprivate func writeJSON(into buffer: inout ByteBuffer) throws(HubProtocolError) {
+    func writeJSON(into buffer: inout ByteBuffer) throws(HubProtocolError) {
         if case .json(let text, _) = self {
             buffer.writeImmutableBuffer(text)
             return

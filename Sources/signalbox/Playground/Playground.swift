@@ -4,17 +4,22 @@
 import Hummingbird
 import NIOCore
 import SignalR
+import SignalRClassic
 import SignalRHummingbird
 
-/// A chat and a whiteboard, as any app would add them to its router.
+/// A chat and a whiteboard, as any app would add them to its router: for clients of ASP.NET Core SignalR, and at `/signalr` for those of
+/// ASP.NET SignalR 2.x.
 struct Playground: Sendable {
     private let hubs: [HubServer]
 
-    init(_ router: Router<BasicRequestContext>, options: HubOptions, group: any EventLoopGroup) throws {
+    init(
+        _ router: Router<BasicRequestContext>, options: HubOptions, classic: ClassicOptions, group: any EventLoopGroup
+    ) throws {
         self.hubs = [
             try router.signalR("/hubs/chat", hub: ChatHub(), options: options, eventLoopGroup: group),
             try router.signalR("/hubs/board", hub: BoardHub(), options: options, eventLoopGroup: group),
         ]
+        try router.classicSignalR("/signalr", hubs: hubs, options: classic, eventLoopGroup: group)
     }
 
     func drain(timeout: Duration) async {

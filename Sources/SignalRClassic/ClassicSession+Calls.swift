@@ -1,0 +1,234 @@
+// SignalBox: what a classic client sends: calls of hub methods, and messages of persistent connections
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTypes
+import Logging
+import NIOCore
+import SignalR
+import SignalRWire
+
+extension ClassicSession {
+    private var limits: ClassicOptions { self.endpoint.options }
+
+    // MARK: WebSockets
+
+    var keepsBoundaries: Bool { true }
+    var isBusy: Bool { false }
+    func receive(_ bytes: inout ByteBuffer) {}
+
+    func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {
+        if let limit = self.limits.maximumWebSocketMessageSize,
+            self.message.readableBytes + piece.readableBytes > limit
+        {
+            self.message = ByteBuffer()
+            // The client comes back; for the server it was a loss like any other.
+            if let transport = self.carrier.transport {
+                transport.close(.slowConsumerBytes)
+                self.carrier.detach(transport)
+            }
+            return
+        }
+        self.message.writeImmutableBuffer(piece)
+        guard isLast else { return }
+        let whole = self.message
+        self.message = ByteBuffer()
+        if isText { self.received(whole) }
+    }
+
+    /// Messages begin in the order of their arrival and do not wait for each other. A client that never says that it is ready is taken to
+    /// be so when it speaks.
+    private func received(_ text: ByteBuffer) {
+        guard self.calls + self.held.count < self.limits.maximumParallelCalls else { return self.refuse(text) }
+        guard !self.isStarted || !self.held.isEmpty else { return self.begin(text) }
+        self.held.append(text)
+        guard self.held.count == 1 else { return }
+        Task.startingHere { [self] in
+            _ = try? await self.start()
+            self.carrier.onLoop { while let text = self.held.popFirst() { self.begin(text) } }
+        }
+    }
+
+    private func begin(_ text: ByteBuffer) {
+        self.calls += 1
+        Task.startingHere { [self] in
+            if self.endpoint.hasHubs {
+                let result = await self.run(text, for: self.carrier.user)
+                self.carrier.onLoop { if let result { self.reply(result) } }
+            } else {
+                try? await self.run(raw: String(buffer: text))
+            }
+            self.carrier.onLoop { self.calls -= 1 }
+        }
+    }
+
+    private func refuse(_ text: ByteBuffer) {
+        guard self.endpoint.hasHubs, let invocation = try? ClassicCodec.readInvocation(from: text),
+            let result = Self.result(of: invocation, "Too many calls at a time.")
+        else { return }
+        self.reply(result)
+    }
+
+    // MARK: Requests
+
+    /// From any thread. The answer to a call that came by a request; nil when there can be none.
+    func call(_ text: ByteBuffer, for user: HubUser?) async -> ByteBuffer? {
+        guard await self.begin() else {
+            return (try? ClassicCodec.readInvocation(from: text)).flatMap {
+                Self.result(of: $0, "Too many calls at a time.")
+            }
+        }
+        let result = await self.run(text, for: user)
+        self.carrier.onLoop { self.calls -= 1 }
+        return result
+    }
+
+    /// From any thread.
+    func receive(raw text: String) async throws {
+        guard await self.begin() else { throw ClassicRefusal(.tooManyRequests, "Too many messages at a time.") }
+        defer { self.carrier.onLoop { self.calls -= 1 } }
+        try await self.run(raw: text)
+    }
+
+    private func begin() async -> Bool {
+        await withCheckedContinuation { waiter in
+            self.carrier.onLoop { [self] in
+                guard self.calls < self.limits.maximumParallelCalls else { return waiter.resume(returning: false) }
+                self.calls += 1
+                waiter.resume(returning: true)
+            }
+        }
+    }
+
+    // MARK: Running
+
+    private func run(raw text: String) async throws {
+        guard let seat = await self.seat(named: "", for: nil), let received = seat.application.received else { return }
+        do {
+            try await received(HubCallerContext(seat, scope: nil), text)
+        } catch {
+            self.endpoint.logger.warning("onReceived failed", metadata: ["error": "\(error)"])
+            throw error
+        }
+    }
+
+    private func run(_ text: ByteBuffer, for user: HubUser?) async -> ByteBuffer? {
+        guard let invocation = try? ClassicCodec.readInvocation(from: text) else { return nil }
+        guard let hub = invocation.hub, let method = invocation.method else {
+            return Self.result(of: invocation, "The call names no hub or no method.")
+        }
+        guard let seat = await self.seat(named: hub, for: user) else {
+            return Self.result(of: invocation, "The hub '\(hub)' could not be resolved.")
+        }
+        guard let state = self.state(of: invocation) else {
+            return Self.result(of: invocation, "The state of the hub is too large, or nested too deeply.")
+        }
+        let call = ClassicCall(id: invocation.id, seat: seat, state: state)
+        let result = await seat.run(invocation, method, call)
+        guard let id = invocation.id else { return ByteBuffer(staticString: "{\"I\":\"\"}") }
+        return Self.encode(result, id: id)
+    }
+
+    /// A result that JSON cannot express fails the call instead.
+    private static func encode(_ result: ClassicResult, id: String) -> ByteBuffer? {
+        var json = ByteBuffer()
+        if (try? ClassicCodec.write(result, into: &json)) != nil { return json }
+        let failure = ClassicResult(id: id, failure: .init("The result cannot be written."))
+        return (try? ClassicCodec.write(failure, into: &json)).map { json }
+    }
+
+    private static func result(of invocation: ClassicInvocation, _ text: String) -> ByteBuffer? {
+        var json = ByteBuffer()
+        let result = ClassicResult(id: invocation.id ?? "", failure: .init(text))
+        return (try? ClassicCodec.write(result, into: &json)).map { json }
+    }
+
+    private func state(of invocation: ClassicInvocation) -> [HubValue.Member]? {
+        guard let state = invocation.state else { return [] }
+        guard
+            state.readableBytes <= self.limits.maximumStateSize
+                || String(buffer: state).utf16.count <= self.limits.maximumStateSize,
+            case .map(let members)? = try? JSON.value(from: state, maximumDepth: ClassicCodec.maximumDepth)
+        else { return nil }
+        return members
+    }
+
+    /// The client's place in a hub; one that gets no broadcasts when the client did not list it.
+    private func seat(named name: String, for user: HubUser?) async -> ClassicSeat? {
+        await withCheckedContinuation { waiter in
+            self.carrier.onLoop { [self] in waiter.resume(returning: self.seatHere(named: name, for: user)) }
+        }
+    }
+
+    private func seatHere(named name: String, for user: HubUser?) -> ClassicSeat? {
+        let name = name.lowercased()
+        if let seat = self.seats.first(where: { ($0.application.name ?? "").lowercased() == name }) { return seat }
+        if let guest = self.guests[name] { return guest }
+        guard let application = self.endpoint.application(named: name), application.admitsUnlisted(user),
+            self.carrier.state != .closed
+        else { return nil }
+        let admission = Admission(application: application, userID: user?.id)
+        let guest = self.endpoint.makeSeat(for: self, admission, self.carrier.request, user)
+        self.guests[name] = guest
+        return guest
+    }
+}
+
+extension ClassicSeat {
+    /// Runs a call to its end.
+    func run(_ invocation: ClassicInvocation, _ name: String, _ call: ClassicCall) async -> ClassicResult {
+        defer { call.end() }
+        var result = ClassicResult(id: invocation.id ?? "")
+        let shown = "\(invocation.hub ?? "").\(name)"
+        guard let method = self.server.method(named: name), method.streamCount == 0,
+            method.parameterCount == invocation.arguments.count
+        else {
+            result.failure = .init(self.unresolved(shown, invocation.arguments.count))
+            return result
+        }
+        let message = HubMessage.Invocation(id: invocation.id, target: name, arguments: invocation.arguments)
+        let context = HubCallerContext(self, scope: CallScope(.unlimited, caller: self, call: call))
+        switch await self.server.run(method, message, uploads: [], in: context) {
+        case .failure(let text, let error): result.failure = self.failure(text, error, shown)
+        case .reply(let reply): await self.finish(reply, call, shown, &result)
+        }
+        if call.hasReported { await self.caughtUp() }
+        result.state = call.changes
+        return result
+    }
+
+    private func unresolved(_ shown: String, _ count: Int) -> String {
+        let text = "'\(shown)' method could not be resolved."
+        guard self.server.options.detailedErrors else { return text }
+        let known = self.server.methodList.map { "\($0.name)(\($0.parameterCount))" }.joined(separator: ", ")
+        return "\(text) No method fits with \(count) arguments. Potential candidates are: \(known)"
+    }
+
+    /// The items of a stream are progress to clients that know no streams.
+    private func finish(
+        _ reply: HubReply, _ call: ClassicCall, _ shown: String, _ result: inout ClassicResult
+    ) async {
+        switch reply.content {
+        case .value(let value): result.value = value
+        case .noStream: result.failure = .init("Call of '\(shown)' failed.")
+        case .stream(let source):
+            do {
+                try await source.forEach { item in
+                    guard !self.isAborted else { throw CancellationError() }
+                    try call.report(item)
+                    // A call without an id has nobody to wait for.
+                    if call.id != nil { await self.caughtUp() }
+                }
+            } catch {
+                result.failure = self.failure("", error, shown)
+            }
+        }
+    }
+
+    private func failure(_ text: String, _ error: (any Error)?, _ shown: String) -> ClassicResult.Failure {
+        switch error {
+        case let error as HubError: .init(error.message, isHubError: true, data: error.data)
+        case let error?: .init(self.server.options.detailedErrors ? "\(error)" : "Call of '\(shown)' failed.")
+        case nil: .init(text)
+        }
+    }
+}
