@@ -158,8 +158,8 @@ extension ClassicSession {
         self.change(to: .pushing)
     }
 
-    /// Returns when the client has what there is for it: as far as its socket tells, or when it comes for more. Streams wait for that, and
-    /// so do results behind progress, which would otherwise overtake it on their way by another response.
+    /// Returns when the client has what there is for it: as far as its socket tells, or when a polling client comes for more. Streams wait
+    /// for that, and so do results behind progress, which could otherwise overtake it.
     func caughtUp() async {
         await withCheckedContinuation { waiter in
             self.carrier.onLoop { [self] in

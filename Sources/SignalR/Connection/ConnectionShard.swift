@@ -160,8 +160,10 @@ package final class ConnectionShard: @unchecked Sendable {
 
     package func leaveAllGroups(_ connection: Connection) {
         for membership in connection.memberships where membership.set.isGroup {
+            // The last member's leaving frees the set.
+            let group = membership.set.name
             leave(connection, membership.set)
-            connection.session?.membershipChanged(of: membership.set.name, to: false)
+            connection.session?.membershipChanged(of: group, to: false)
         }
     }
 
