@@ -32,7 +32,7 @@ def test_help_is_help(command):
 
 def test_the_help_of_serve_names_every_option_and_its_variable():
     text = signalbox("serve", "--help").stdout
-    for option in ("host", "port", "access-key", "mode", "allow-origin", "tls-certificate", "tls-key", "data-folder",
+    for option in ("host", "port", "access-key", "secondary-access-key", "mode", "allow-origin", "tls-certificate", "tls-key", "data-folder",
                    "log-level", "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size"):
         assert f"--{option}" in text
         assert f"SIGNALBOX_{option.upper().replace('-', '_')}" in text

@@ -36,7 +36,7 @@ KINDS = [
 @pytest.fixture(scope="module")
 def server():
     """Its sockets notice that they were closed when something arrives; pings each second keep stopping short."""
-    server = Server("--playground", "--keep-alive-interval", "1")
+    server = Server("--playground", "--mode", "classic", "--keep-alive-interval", "1")
     yield server
     server.stop()
 

@@ -210,11 +210,7 @@ public final class SignalBoxService: Sendable {
                 return .refusal(.text(.serviceUnavailable, "\(error)"))
             }
         }
-        // Those that only send to clients name another product; whoever does not gets its answer in the handshake.
-        let product = request.headers[.serverUserAgent]?.split(separator: "/").first
-        if options.mode == .serverless, product == "Microsoft.Azure.SignalR", await mayServe(request) {
-            return .refusal(.text(.forbidden, "App servers cannot serve clients in serverless mode."))
-        }
+        // What kind of connection it is, and so whether serverless mode has a place for it, is known from its handshake only.
         return .endpoint(serverEndpoint)
     }
 

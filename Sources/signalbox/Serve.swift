@@ -30,9 +30,9 @@ struct Serve: AsyncParsableCommand, Configurable {
 
     static let settings: [Setting] = [
         "host", "port", "tls-certificate", "tls-key", "threads",
-        "access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"), .flag("playground"),
+        "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
+        .flag("playground"), .flag("classic-jsonp"),
         .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
-        .flag("classic-jsonp"),
         "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
         .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
     ]
@@ -110,6 +110,12 @@ extension Serve {
         var accessKey: String?
 
         @Option(
+            help: ArgumentHelp(
+                "A second secret whose tokens are accepted too, so that the first one can be replaced without a pause. [SIGNALBOX_SECONDARY_ACCESS_KEY]",
+                valueName: "key"))
+        var secondaryAccessKey: String?
+
+        @Option(
             help: ArgumentHelp("Where the made key is kept. [SIGNALBOX_DATA_FOLDER]", valueName: "folder"),
             completion: .directory)
         var dataFolder = DataFolder.standard
@@ -145,12 +151,21 @@ extension Serve {
         var classicJsonp = false
 
         func validate() throws {
-            guard let accessKey, !noAuth, !AccessKeys.isLongEnough(accessKey) else { return }
-            throw ValidationError(
-                """
-                The access key has \(accessKey.count) characters, and \(AccessKeys.minimumLength) are needed. \
-                Leave --access-key out to have a good one made, or let everybody in with --no-auth for play.
-                """)
+            guard !noAuth else { return }
+            if let accessKey, !AccessKeys.isLongEnough(accessKey) {
+                throw ValidationError(
+                    """
+                    The access key has \(accessKey.count) characters, and \(AccessKeys.minimumLength) are needed. \
+                    Leave --access-key out to have a good one made, or let everybody in with --no-auth for play.
+                    """)
+            }
+            if let secondaryAccessKey, !AccessKeys.isLongEnough(secondaryAccessKey) {
+                throw ValidationError(
+                    """
+                    The secondary access key has \(secondaryAccessKey.count) characters, and \
+                    \(AccessKeys.minimumLength) are needed.
+                    """)
+            }
         }
 
         /// The key in use. In play mode it is shown but asked of nobody, so a made-up one is not kept.

@@ -32,7 +32,8 @@ struct Server {
         self.options = options
         self.key = try options.access.key()
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: options.listening.threads)
-        var settings = SignalBoxService.Options(keys: AccessKeys(key))
+        var settings = SignalBoxService.Options(
+            keys: AccessKeys(key, secondary: options.access.secondaryAccessKey))
         settings.mode = options.access.mode
         settings.requiresAuthentication = !options.access.noAuth
         settings.connections = options.connections.hubOptions

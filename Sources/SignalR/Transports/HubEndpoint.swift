@@ -302,8 +302,12 @@ package final class HubEndpoint: Sendable {
         case .data(let bytes): return Self.polled(bytes)
         case .timeout: return .text(.ok).uncached()
         case .ended:
-            if case .over(nil)? = sessions[token] { sessions.fetched(token) }
-            return Self.pollEnded
+            // A poll that came while the connection ended: what was left is here, unless nobody waits for it any more.
+            guard case .over(let words)? = sessions[token], words == nil || !Task.isCancelled else {
+                return Self.pollEnded
+            }
+            sessions.fetched(token)
+            return words.map(Self.polled) ?? Self.pollEnded
         }
     }
 

@@ -88,7 +88,10 @@ extension ServerSession {
             acknowledge(check.ackID, relay.registry.connection(named: id) == nil ? .notFound : .ok)
         case .userInGroup(let user, let group):
             acknowledge(check.ackID, relay.userGroups.groups(of: user).contains(group) ? .ok : .notFound)
-        case .group(let name): exists(.groups([name]), check.ackID, relay)
+        case .group(let name):
+            // A user counts, whether it is here or not.
+            if relay.userGroups.hasMembers(name) { return acknowledge(check.ackID, .ok) }
+            exists(.groups([name]), check.ackID, relay)
         case .user(let id): exists(.users([id]), check.ackID, relay)
         }
     }

@@ -287,7 +287,6 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
 }
 
 extension HTTPField.Name {
-    // `init(parsed:)` fails for names that are no token only.
+    // `init(parsed:)` fails for a name that is no token only.
     static let serverID = Self(parsed: "x-asrs-server-id") ?? .server
-    static let serverUserAgent = Self(parsed: "asrs-user-agent") ?? .userAgent
 }

@@ -14,8 +14,9 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
     private let relay: HubRelay
 
     private var phase = Phase.handshake
-    /// The version in the client's handshake, which its app server gets to see.
+    /// The client's handshake, which its app server gets to see: the version in its usual form, or all of it in any other.
     private var version: Int32 = 0
+    private var unusualHandshake: ByteBuffer?
     private var lane: ServerLane?
     /// The place in the lane's list.
     var laneIndex = -1
@@ -98,10 +99,12 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
 
     private func shakeHands(_ bytes: inout ByteBuffer) {
         do {
+            var raw = bytes
             guard
                 let request = try HandshakeRequest.read(
                     from: &bytes, maximumSize: relay.clients.maximumReceiveMessageSize)
             else { return }
+            raw = raw.readSlice(length: bytes.readerIndex - raw.readerIndex) ?? ByteBuffer()
             let name = request.protocol.lowercased()
             guard let index = connection.registry.codecs.firstIndex(where: { $0.name == name }) else {
                 return refuse("The protocol '\(request.protocol)' is not supported.")
@@ -113,12 +116,19 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
                         + "The transport does not support 'Binary' transfer format.")
             }
             version = Int32(clamping: request.version)
+            if raw != usualHandshake(codec.name) { unusualHandshake = ByteBuffer(bytes: raw.readableBytesView) }
             connection.use(codec: index)
             if request.version < 2 { connection.isStateful = false }
             findServer()
         } catch {
             refuse("An unexpected error occurred during connection handshake.")
         }
+    }
+
+    private func usualHandshake(_ name: String) -> ByteBuffer {
+        var bytes = ByteBuffer()
+        HandshakeRequest(protocol: name, version: Int(version)).write(into: &bytes)
+        return bytes
     }
 
     private func refuse(_ text: String) {
@@ -181,8 +191,7 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
         lane.send(
             Introduction.message(
                 of: connection, protocol: codec.name, instance: relay.instanceID, from: oldServer))
-        var handshake = ByteBuffer()
-        HandshakeRequest(protocol: codec.name, version: Int(version)).write(into: &handshake)
+        let handshake = unusualHandshake ?? usualHandshake(codec.name)
         lane.send(.connectionData(id: connection.id.description, handshake, []))
     }
 

@@ -61,6 +61,13 @@ final class UserGroups: Sendable {
         }
     }
 
+    /// Whether any user belongs to the group. Looks at all of them: for questions that are asked now and then.
+    func hasMembers(_ group: String, now: Double = AccessKeys.now) -> Bool {
+        users.withLockedValue { users in
+            users.values.contains { $0.contains { $0.group == group && $0.deadline > now } }
+        }
+    }
+
     func groups(of user: String, now: Double = AccessKeys.now) -> [String] {
         users.withLockedValue { $0[user]?.filter { $0.deadline > now }.map(\.group) ?? [] }
     }

@@ -61,6 +61,36 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        "{\"protocol\":\"json\",\"version\":1}\u{1E}",
+        " { \"version\" : 1 , \"x\" : [ {} ] , \"protocol\" : \"JSON\" } \u{1E}",
+    ])
+    func theHandshakeIsHandedOnAsItIs(_ text: String) async throws {
+        try await withService { world in
+            let app = try await world.appServer()
+            let client = try await world.open()
+            try await client.send(text: text)
+            guard case .openConnection(let open)? = try await app.next() else {
+                throw UnexpectedServiceMessage(message: nil)
+            }
+            #expect(try await app.next() == .connectionData(id: open.id, ByteBuffer(string: text), []))
+        }
+    }
+
+    @Test func whatWasSaidLastWaitsForThePoll() async throws {
+        try await withService { world in
+            let app = try await world.appServer()
+            for _ in 0..<20 {
+                let (client, id) = try await world.client(of: app, Wire(transport: .longPolling, hubProtocol: .json))
+                // No poll waits, and one comes while the connection ends.
+                try await app.write("{\"type\":7}\u{1E}", to: id)
+                try await app.send(.closeConnection(id: id, error: "", headers: [], []))
+                #expect(try await client.next() == .close())
+                #expect(try await client.next() == nil)
+            }
+        }
+    }
+
     @Test func whatFollowsTheHandshakeIsNotLost() async throws {
         try await withService { world in
             let app = try await world.appServer()

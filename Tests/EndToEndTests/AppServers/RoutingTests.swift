@@ -154,15 +154,10 @@ import Testing
         }
     }
 
-    @Test func serverlessModeServesClientsItself() async throws {
+    @Test func serverlessModeHasNoPlaceForAppServers() async throws {
         try await withService {
             $0.mode = .serverless
         } _: { world in
-            await #expect(throws: UnexpectedReply.self) {
-                _ = try await AppServer(
-                    world, id: "S1",
-                    headers: [("Asrs-User-Agent", "Microsoft.Azure.SignalR/1.25.0 (.NET 8; Linux; X64)")])
-            }
             let app = try await AppServer(world, id: "S1")
             try await app.send(.handshakeRequest(.init()))
             guard case .handshakeResponse(let error?, _, _)? = try await app.next() else {
