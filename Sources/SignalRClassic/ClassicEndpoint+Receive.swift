@@ -79,7 +79,7 @@ extension ClassicEndpoint {
     ) -> ClassicSeat {
         let connection = Connection(
             id: session.carrier.id, registry: admission.application.server.registry,
-            eventLoop: session.carrier.eventLoop, limits: self.limits, user: user, userID: admission.userID,
+            eventLoop: session.carrier.eventLoop, limits: self.seatLimits, user: user, userID: admission.userID,
             request: features)
         return ClassicSeat(session, admission.application, connection, self.options)
     }

@@ -14,6 +14,8 @@ package final class ClassicEndpoint: Sendable {
     let options: ClassicOptions
     let logger: Logger
     let limits: ConnectionLimits
+    /// A seat hands on everything in the tick in which it came, and what its client does not take is in the journal.
+    let seatLimits: ConnectionLimits
     /// The clients' own connections, which no hub knows.
     package let carriers: ConnectionRegistry
     let sessions: ClassicTable
@@ -30,6 +32,9 @@ package final class ClassicEndpoint: Sendable {
         self.options = options
         self.logger = logger
         self.limits = ConnectionLimits(options.connectionOptions)
+        var unbounded = options.connectionOptions
+        unbounded.maximumOutboundQueue = .max
+        self.seatLimits = ConnectionLimits(unbounded)
         self.carriers = ConnectionRegistry(
             group: eventLoopGroup, codecs: [ClassicHubCodec()], logger: logger, isCounted: false)
         self.sessions = ClassicTable(capacity: options.maximumConnections)
