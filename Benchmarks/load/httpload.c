@@ -37,7 +37,7 @@ enum { MODE_SSE, MODE_POLL };
 static const char *const mode_names[] = {"sse", "poll"};
 
 static struct {
-    int mode, port, server_pid, quiet;
+    int mode, port, server_pid, quiet, spin;
     const char *path, *target, *label;
     char headers[2048];
     u32 conns, window, payload;
@@ -731,7 +731,7 @@ static void broadcast(u64 now)
 static void wait_for_events(int milliseconds)
 {
     static struct epoll_event events[1024];
-    int n = epoll_wait(epoll, events, 1024, milliseconds);
+    int n = epoll_wait(epoll, events, 1024, o.spin ? 0 : milliseconds);
     for (int i = 0; i < n; i++) {
         struct conn *c = &conns[(u32)events[i].data.u64];
         u32 generation = (u32)(events[i].data.u64 >> 32), what = events[i].events;
@@ -863,7 +863,7 @@ static void usage(void)
     puts("usage: httpload --mode sse|poll [options]\n"
          "  --port 8080  --path /  --target Broadcast  --header 'K: v'  --conns N  --window W  --payload BYTES\n"
          "  --duration S  --warmup S  --settle S  --drain S  --connect-timeout S  --max-time S\n"
-         "  --server-pid PID (one process)  --label TEXT  --quiet");
+         "  --server-pid PID (one process)  --label TEXT  --quiet  --spin (never sleep)");
     exit(2);
 }
 
@@ -886,10 +886,10 @@ static void parse_arguments(int count, char **words)
 {
     static const char names[][16] = {
         "mode", "port", "path", "target", "header", "conns", "window", "payload", "duration", "warmup", "settle", "drain",
-        "connect-timeout", "max-time", "server-pid", "label", "quiet", "help"};
+        "connect-timeout", "max-time", "server-pid", "label", "quiet", "spin", "help"};
     enum { N = sizeof names / sizeof *names };
     struct option known[N + 1] = {0};
-    for (int i = 0; i < N; i++) known[i] = (struct option){names[i], i < N - 2, NULL, i};
+    for (int i = 0; i < N; i++) known[i] = (struct option){names[i], i < N - 3, NULL, i};
     for (int k; (k = getopt_long(count, words, "", known, NULL)) != -1;) {
         const char *a = optarg, *name = k >= 0 && k < N ? names[k] : "";
         switch (k) {
@@ -910,6 +910,7 @@ static void parse_arguments(int count, char **words)
         case 14: o.server_pid = (int)number(a, 1, 1 << 30, name); break;
         case 15: o.label = a; break;
         case 16: o.quiet = 1; break;
+        case 17: o.spin = 1; break;
         default: usage();
         }
     }

@@ -30,7 +30,7 @@ package final class ConnectionRegistry: Sendable {
         self.codecs = codecs
         self.logger = logger
         self.metrics = ConnectionMetrics()
-        let shards = group.makeIterator().map { ConnectionShard(eventLoop: $0, codecs: codecs) }
+        let shards = group.makeIterator().map { ConnectionShard(eventLoop: $0, codecs: codecs, logger: logger) }
         self.allShards = NIOLockedValueBox(shards)
         self.directory = (0..<16).map { _ in NIOLockedValueBox([:]) }
         for shard in shards { shard.start() }
@@ -41,7 +41,7 @@ package final class ConnectionRegistry: Sendable {
     func shard(of eventLoop: any EventLoop) -> ConnectionShard {
         allShards.withLockedValue { shards in
             if let shard = shards.first(where: { $0.eventLoop === eventLoop }) { return shard }
-            let shard = ConnectionShard(eventLoop: eventLoop, codecs: codecs)
+            let shard = ConnectionShard(eventLoop: eventLoop, codecs: codecs, logger: logger)
             shard.start()
             shards.append(shard)
             return shard

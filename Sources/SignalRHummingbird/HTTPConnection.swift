@@ -30,6 +30,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private let decoder: ByteToMessageHandler<HTTPRequestDecoder>
     private let encoder: HTTPResponseEncoder
     private let configuration: HTTPConnectionConfiguration
+    private let reachesSocket: Bool
     private let respond: Respond
     private var context: ChannelHandlerContext?
     private var state = State.idle
@@ -46,11 +47,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     init(
         decoder: ByteToMessageHandler<HTTPRequestDecoder>, encoder: HTTPResponseEncoder,
-        configuration: HTTPConnectionConfiguration, respond: @escaping Respond
+        configuration: HTTPConnectionConfiguration, reachesSocket: Bool, respond: @escaping Respond
     ) {
         self.decoder = decoder
         self.encoder = encoder
         self.configuration = configuration
+        self.reachesSocket = reachesSocket
         self.respond = respond
     }
 
@@ -126,14 +128,14 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         state = .answering(body: rest)
         if !head.isKeepAlive { closesAfterResponse = true }
         let request = Request(head: converted, body: body)
-        let handOff = HandOff(context.channel)
+        let handOff = HandOff(HostChannel(context.channel, reachesSocket: reachesSocket))
         self.handOff = handOff
         let me = NIOLoopBound(self, eventLoop: context.eventLoop)
         let (channel, respond) = (context.channel, respond)
         self.request = Task.startingHere {
             let response = await HandOff.$current.withValue(handOff) { await respond(request, channel) }
             if let takeOver = handOff.takeOver(after: response.status) {
-                Self.onLoop(channel) { me.value.handOver(response, takeOver) }
+                Self.onLoop(channel) { me.value.handOver(response, handOff.hostChannel, takeOver) }
             } else {
                 await ResponseSink(me, channel, omitsBody: converted.method == .head).write(response)
             }
@@ -205,7 +207,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: Hand-over
 
     /// Sends the head and leaves the channel to whoever `takeOver` installs.
-    private func handOver(_ response: Response, _ takeOver: (any Channel) throws -> Void) {
+    private func handOver(
+        _ response: Response, _ host: HostChannel, _ takeOver: (HostChannel) throws -> Void
+    ) {
         guard let context, case .answering = state else { return }
         var head = response.head
         head.headerFields[.contentLength] = nil
@@ -216,7 +220,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         pipeline.removeHandler(encoder, promise: nil)
         pipeline.removeHandler(context: context, promise: nil)
         do {
-            try takeOver(channel)
+            try takeOver(host)
         } catch {
             channel.close(promise: nil)
         }

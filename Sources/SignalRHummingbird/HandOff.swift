@@ -13,16 +13,16 @@ package final class HandOff: Sendable {
 
     package let hostChannel: HostChannel
     package var channel: any Channel { hostChannel.channel }
-    private let accepted = NIOLockedValueBox<(takeOver: @Sendable (any Channel) throws -> Void, status: Int)?>(nil)
+    private let accepted = NIOLockedValueBox<(takeOver: @Sendable (HostChannel) throws -> Void, status: Int)?>(nil)
 
-    init(_ channel: any Channel) { self.hostChannel = HostChannel(channel) }
+    init(_ hostChannel: HostChannel) { self.hostChannel = hostChannel }
 
-    func accept(_ takeOver: @escaping @Sendable (any Channel) throws -> Void, status: HTTPResponse.Status) {
+    func accept(_ takeOver: @escaping @Sendable (HostChannel) throws -> Void, status: HTTPResponse.Status) {
         accepted.withLockedValue { $0 = (takeOver, status.code) }
     }
 
     /// The take-over to carry out after a response with this status.
-    func takeOver(after status: HTTPResponse.Status) -> (@Sendable (any Channel) throws -> Void)? {
+    func takeOver(after status: HTTPResponse.Status) -> (@Sendable (HostChannel) throws -> Void)? {
         accepted.withLockedValue { $0?.status == status.code ? $0?.takeOver : nil }
     }
 }

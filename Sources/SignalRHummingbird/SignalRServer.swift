@@ -57,9 +57,13 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
                     leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
             let encoder = HTTPResponseEncoder()
             let responder = responder
+            // Nothing else tells whether there are handlers (TLS) below. Should the wording change, hub messages take the longer way.
+            let reachesSocket = channel.pipeline.debugDescription.hasSuffix("<no handlers>")
             try channel.pipeline.syncOperations.addHandlers([
                 decoder, encoder,
-                HTTPConnection(decoder: decoder, encoder: encoder, configuration: configuration) { request, channel in
+                HTTPConnection(
+                    decoder: decoder, encoder: encoder, configuration: configuration, reachesSocket: reachesSocket
+                ) { request, channel in
                     await Self.respond(to: request, with: responder, on: channel, logger: logger)
                 },
             ])

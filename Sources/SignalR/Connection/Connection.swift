@@ -53,23 +53,23 @@ package final class Connection: @unchecked Sendable {
 
     // MARK: State, on the event loop
 
-    package private(set) var transport: (any Transport)?
+    package private(set) var transport: (any Transport)? { didSet { updateLane() } }
     package private(set) var session: (any ConnectionSession)?
-    package private(set) var state = State.new
+    package private(set) var state = State.new { didSet { updateLane() } }
     /// The codec and packaging in use; text JSON until the handshake picks.
-    package private(set) var format = Format(codec: 0, packaging: .bare)
+    package private(set) var format = Format(codec: 0, packaging: .bare) { didSet { updateLane() } }
     package private(set) var transferFormat = TransferFormat.text
     /// Tells the endpoint that the connection is gone.
     package var onRemoved: (@Sendable () -> Void)?
     /// When the token expires, in seconds since 1970.
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
-    package var isStateful = false
+    package var isStateful = false { didSet { updateLane() } }
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
 
     /// Messages that wait for the next flush, or for a slow client.
-    private var pending: Batch?
+    private var pending: Batch? { didSet { if (pending == nil) != (oldValue == nil) { updateLane() } } }
     private var isDirty = false
     /// The shard's clock when sending stopped to make progress; 0 while it makes progress.
     private var blockedSince: UInt32 = 0
@@ -290,7 +290,7 @@ extension Connection {
     }
 
     package func send(_ outgoing: Outgoing) {
-        guard isLive, let batch = outgoing.batch(for: format, codecs: registry.codecs) else { return }
+        guard isLive, let batch = shard.encoded(outgoing, format) else { return }
         guard outgoing.isNumbered, replay != nil else { return enqueue(batch) }
         replay?.append(outgoing, batch.byteCount)
         release()
@@ -316,22 +316,35 @@ extension Connection {
     }
 
     /// The same for one of many receivers: those that had the same batch pending share the longer one.
-    /// - Parameter atOnce: whether it may leave without waiting for the end of the tick, if nothing is in front of it.
-    func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?, atOnce: Bool) {
-        guard let pending else {
-            if atOnce, let transport, transport.canWrite { return transport.write(batch.bytes()) }
-            self.pending = batch
-            return queued()
-        }
-        if let memo, memo.before === pending {
-            self.pending = memo.after
+    func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?) {
+        if let pending {
+            if let memo, memo.before === pending {
+                self.pending = memo.after
+            } else {
+                let longer = Batch(pending, then: batch)
+                memo = (pending, longer)
+                self.pending = longer
+            }
         } else {
-            let longer = Batch(pending, then: batch)
-            memo = (pending, longer)
-            self.pending = longer
+            self.pending = batch
         }
         queued()
     }
+
+    /// How a message for many goes to this client. The shard keeps a copy, which must follow every change of what is used here.
+    var lane: Lane {
+        guard state == .open, pending == nil, !isStateful, let socket = transport?.idleSocket else { return Lane() }
+        return Lane(socket: socket, format: format)
+    }
+
+    /// The transport's ``Transport/idleSocket`` may have changed, or something in the connection.
+    func updateLane() { if shardIndex >= 0 { shard.lanes[shardIndex] = lane } }
+
+    /// The socket, if bytes sent to it now come after all others.
+    package var idleSocket: NIOBSDSocket.Handle? { lane.socket }
+
+    /// What ``idleSocket`` did not take.
+    func sendRest(_ bytes: ByteBuffer) { transport?.write(bytes) }
 
     private func queued() {
         if !isDirty {

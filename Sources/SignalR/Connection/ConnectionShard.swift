@@ -1,6 +1,7 @@
 // SignalBox: the part of a registry that lives on one event loop: its connections, groups, users, and their heartbeat
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 package import NIOCore
 import SignalRWire
 
@@ -61,7 +62,10 @@ package final class ConnectionShard: @unchecked Sendable {
     package let eventLoop: any EventLoop
     let clock = ShardClock()
     private let codecs: [any HubCodec]
+    private let logger: Logger
     private var all: ContiguousArray<Connection> = []
+    /// One for each of `all`, kept by ``Connection/updateLane()``.
+    var lanes: ContiguousArray<Lane> = []
     private var groups: [String: ConnectionSet] = [:]
     private var users: [String: ConnectionSet] = [:]
     private var dirty: ContiguousArray<Connection> = []
@@ -71,9 +75,10 @@ package final class ConnectionShard: @unchecked Sendable {
     private var ticker: RepeatedTask?
     private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
 
-    init(eventLoop: any EventLoop, codecs: [any HubCodec]) {
+    init(eventLoop: any EventLoop, codecs: [any HubCodec], logger: Logger) {
         self.eventLoop = eventLoop
         self.codecs = codecs
+        self.logger = logger
     }
 
     func start() {
@@ -98,6 +103,7 @@ package final class ConnectionShard: @unchecked Sendable {
     func add(_ connection: Connection) {
         connection.shardIndex = all.count
         all.append(connection)
+        lanes.append(connection.lane)
     }
 
     func register(_ connection: Connection) {
@@ -109,9 +115,10 @@ package final class ConnectionShard: @unchecked Sendable {
         let index = connection.shardIndex
         guard index >= 0 else { return }
         connection.shardIndex = -1
-        let last = all.removeLast()
+        let (last, lane) = (all.removeLast(), lanes.removeLast())
         if last !== connection {
             all[index] = last
+            lanes[index] = lane
             last.shardIndex = index
         }
         for membership in connection.memberships { leave(connection, membership.set) }
@@ -150,7 +157,7 @@ package final class ConnectionShard: @unchecked Sendable {
 
     func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) {
         switch target {
-        case .all: deliver(message, to: all, excluding: excluding)
+        case .all: deliver(message, to: all, areAll: true, excluding: excluding)
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
             for name in names { if let set = groups[name] { deliver(message, to: set.members, excluding: excluding) } }
@@ -160,21 +167,24 @@ package final class ConnectionShard: @unchecked Sendable {
         }
     }
 
-    private func deliver(_ message: Outgoing, to receivers: ContiguousArray<Connection>, excluding: Set<ConnectionID>) {
-        var known: (format: Format, batch: Batch?)?
-        var memo: (before: Batch, after: Batch)?
-        let atOnce = beginDelivery()
-        for connection in receivers where connection.state == .open {
-            if !excluding.isEmpty, excluding.contains(connection.id) { continue }
-            if connection.replay != nil {
-                connection.send(message)
-                continue
-            }
-            if known?.format != connection.format {
-                known = (connection.format, message.batch(for: connection.format, codecs: codecs))
-            }
-            if let batch = known?.batch { connection.enqueue(batch, sharing: &memo, atOnce: atOnce) }
+    private func deliver(
+        _ message: Outgoing, to receivers: ContiguousArray<Connection>, areAll: Bool = false,
+        excluding: Set<ConnectionID>
+    ) {
+        var delivery = Delivery(message, in: self, excluding: excluding, atOnce: beginDelivery())
+        delivery.deliver(to: receivers, areAll: areAll)
+    }
+
+    /// The bytes of a message for one format; nil, and a word in the log, when it cannot be written so.
+    func encoded(_ message: Outgoing, _ format: Format) -> Batch? {
+        if let batch = message.batch(for: format, codecs: codecs) { return batch }
+        let codec = codecs[Int(format.codec)]
+        if !message.lacks(codec) {
+            logger.error(
+                "A message cannot be written in this protocol, so its clients do not get it; JSON has no NaN and no infinity",
+                metadata: ["signalr.protocol": "\(codec.name)"])
         }
+        return nil
     }
 
     /// A lone delivery is written in the pass that finds its receivers; a second pass at the end of the tick would have to fetch them

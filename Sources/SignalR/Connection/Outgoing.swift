@@ -74,6 +74,11 @@ package final class Outgoing: Sendable {
         }
     }
 
+    /// Whether the sender left this protocol out.
+    func lacks(_ codec: any HubCodec) -> Bool {
+        if case .encoded(let byProtocol) = content { byProtocol[codec.name] == nil } else { false }
+    }
+
     private func encode(_ format: Format, codec: any HubCodec) -> ByteBuffer? {
         switch content {
         case .message(let message): return format.packaging.encode(message, with: codec)

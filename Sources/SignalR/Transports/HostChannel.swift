@@ -7,9 +7,17 @@ package import NIOCore
 /// What a host offers besides requests and responses. A host without it (any other HTTP server) still serves long polling.
 package final class HostChannel: Sendable {
     package let channel: any Channel
+    /// Whether the socket carries just what is written to the channel, once the host's own handlers are gone. Not so with TLS.
+    let reachesSocket: Bool
     private let shutdownAction = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
 
-    package init(_ channel: any Channel) { self.channel = channel }
+    package init(_ channel: any Channel, reachesSocket: Bool) {
+        self.channel = channel
+        self.reachesSocket = reachesSocket
+    }
+
+    /// For whoever takes the channel over.
+    var output: SocketOutput { reachesSocket ? .waiting(0) : .channel }
 
     /// Runs `action` when the host shuts down while the request is still being answered.
     package func onShutdown(_ action: @escaping @Sendable () -> Void) { shutdownAction.withLockedValue { $0 = action } }

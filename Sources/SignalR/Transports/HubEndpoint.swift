@@ -260,11 +260,11 @@ package final class HubEndpoint: Sendable {
         switch WebSocketHandshake.accept(head, deflate: options.webSocketCompression ? .init(head.headerFields) : nil) {
         case .rejected: return upgradeRefusal(head)
         case .accepted(let headers, let deflate):
-            return HubResponse(.switchingProtocols, headers: headers) { [limits] channel in
-                try channel.pipeline.syncOperations.addHandler(
+            return HubResponse(.switchingProtocols, headers: headers) { [limits] host in
+                try host.channel.pipeline.syncOperations.addHandler(
                     WebSocketTransport(
                         connection, limits: limits, deflate: deflate, resumes: resumes,
-                        isLocal: connection.eventLoop === channel.eventLoop))
+                        isLocal: connection.eventLoop === host.channel.eventLoop, output: host.output))
             }
         }
     }
@@ -278,8 +278,9 @@ package final class HubEndpoint: Sendable {
             .contentType: "text/event-stream", .cacheControl: "no-cache,no-store", .pragma: "no-cache",
             .contentEncoding: "identity", .transferEncoding: "chunked", .xAccelBuffering: "no",
         ]
-        return HubResponse(.ok, headers: headers) { channel in
-            try channel.pipeline.syncOperations.addHandler(ServerSentEventsTransport(connection))
+        return HubResponse(.ok, headers: headers) { host in
+            try host.channel.pipeline.syncOperations.addHandler(
+                ServerSentEventsTransport(connection, output: host.output))
         }
     }
 

@@ -11,11 +11,11 @@ public struct HubResponse: Sendable {
     public var body: ByteBuffer
     /// Set for WebSockets and Server-Sent Events: after the head was sent, the host removes its handlers from the channel and calls
     /// this on the channel's event loop. No body follows, and the head must leave unchanged in meaning.
-    package var takeOver: (@Sendable (any Channel) throws -> Void)?
+    package var takeOver: (@Sendable (HostChannel) throws -> Void)?
 
     package init(
         _ status: HTTPResponse.Status, headers: HTTPFields = [:], body: ByteBuffer = ByteBuffer(),
-        takeOver: (@Sendable (any Channel) throws -> Void)? = nil
+        takeOver: (@Sendable (HostChannel) throws -> Void)? = nil
     ) {
         self.status = status
         self.headers = headers

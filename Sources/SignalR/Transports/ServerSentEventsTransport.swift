@@ -6,31 +6,38 @@ import SignalRWire
 
 /// Takes a channel over after the response head: every message is one event in one HTTP chunk, ready for all receivers.
 /// What the client sends comes by POST.
-final class ServerSentEventsTransport: ChannelInboundHandler, Transport {
+final class ServerSentEventsTransport: ChannelInboundHandler, SocketTransport {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let connection: Connection
     private var context: ChannelHandlerContext?
     private var isOpen = true
+    var output: SocketOutput { didSet { connection.updateLane() } }
+    /// What the channel said last; asking it again for every message is a noticeable part of a broadcast.
+    private var isWritable = true
 
-    init(_ connection: Connection) { self.connection = connection }
+    init(_ connection: Connection, output: SocketOutput) {
+        self.connection = connection
+        self.output = output
+    }
 
     // MARK: Transport
 
     let kind = TransportKind.serverSentEvents
-    var canWrite: Bool { isOpen && context?.channel.isWritable ?? false }
+    var canWrite: Bool { isOpen && isWritable }
     func packaging(for format: TransferFormat) -> Packaging { .serverSentEvent }
     func resumeReading() {}
 
     func write(_ bytes: ByteBuffer) {
         guard isOpen, let context else { return }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        put(bytes, context)
     }
 
     func close(_ reason: CloseReason) {
         guard isOpen, let context else { return }
         isOpen = false
+        output = .channel
         guard reason != .slowConsumerBytes, reason != .slowConsumerTime else { return context.close(promise: nil) }
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(staticString: "0\r\n\r\n"))).whenComplete { _ in
@@ -42,8 +49,9 @@ final class ServerSentEventsTransport: ChannelInboundHandler, Transport {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        isWritable = context.channel.isWritable
         // A comment makes clients see an open stream before the first event.
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(staticString: "3\r\n:\r\n\r\n")), promise: nil)
+        put(ByteBuffer(staticString: "3\r\n:\r\n\r\n"), context)
         connection.attach(self)
     }
 
@@ -53,7 +61,8 @@ final class ServerSentEventsTransport: ChannelInboundHandler, Transport {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        connection.writabilityChanged(context.channel.isWritable, of: self)
+        isWritable = context.channel.isWritable
+        connection.writabilityChanged(isWritable, of: self)
     }
 
     func channelInactive(context: ChannelHandlerContext) { ended() }
@@ -64,6 +73,7 @@ final class ServerSentEventsTransport: ChannelInboundHandler, Transport {
     }
 
     private func ended() {
+        output = .channel
         guard isOpen else { return }
         isOpen = false
         connection.close(.streamClosed)

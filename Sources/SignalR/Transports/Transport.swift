@@ -16,8 +16,14 @@ package protocol Transport: AnyObject {
     func packaging(for format: TransferFormat) -> Packaging
     /// Sends bytes that were wrapped for this transport, in one write.
     func write(_ bytes: ByteBuffer)
+    /// The socket under the transport, if bytes sent to it now are in order and arrive just so. To be used at once.
+    var idleSocket: NIOBSDSocket.Handle? { get }
     /// Asks for more input after ``Connection/receive(_:)`` left the transport waiting.
     func resumeReading()
     /// Ends the transport after what was written.
     func close(_ reason: CloseReason)
+}
+
+extension Transport {
+    package var idleSocket: NIOBSDSocket.Handle? { nil }
 }

@@ -6,7 +6,7 @@ import SignalRWire
 import _SignalRWebSocket
 
 /// RFC 6455 on a channel. Opcodes and boundaries of what the client sends do not matter to the connection, which sees a byte stream.
-final class WebSocketTransport: ChannelDuplexHandler, Transport {
+final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -34,6 +34,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     /// What the connection knows as its transport: this handler, or its relay. Forms a cycle until the handler is removed.
     private var transport: (any Transport)?
     private var closing = Closing.open
+    var output: SocketOutput { didSet { if isLocal { connection.updateLane() } } }
     private var readIsHeld = false
     /// What the channel said last; asking it again for every message is a noticeable part of a broadcast.
     private var isWritable = true
@@ -45,13 +46,14 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
 
     init(
         _ connection: Connection, limits: ConnectionLimits, deflate: PerMessageDeflate.Parameters?, resumes: Bool,
-        isLocal: Bool
+        isLocal: Bool, output: SocketOutput
     ) {
         self.connection = connection
         self.isLocal = isLocal
         self.limits = limits
         self.isDeflated = deflate != nil
         self.resumes = resumes
+        self.output = output
         self.reader = WebSocketReader(
             role: .server, maximumFrameSize: limits.maximumWebSocketFrameSize,
             inflater: deflate == nil ? nil : Inflater(), maximumInflatedSize: limits.maximumWebSocketFrameSize)
@@ -74,7 +76,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     func write(_ bytes: ByteBuffer) {
         guard let context else { return }
         switch closing {
-        case .open, .received: context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        case .open, .received: put(bytes, context)
         case .sent, .failed, .done: break
         }
     }
@@ -101,6 +103,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     private func sendClose(_ code: WebSocketCloseCode, _ context: ChannelHandlerContext) {
         let isFailure = code != .normal
         closing = isFailure ? .failed : .sent
+        output = .channel
         context.writeAndFlush(wrapOutboundOut(WebSocketFrame.close(code: code, reason: "")), promise: nil)
         if isFailure { context.close(mode: .output, promise: nil) }
         resumeReading()
@@ -113,6 +116,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
 
     private func answerClose(_ code: WebSocketCloseCode?, _ context: ChannelHandlerContext) {
         closing = .done
+        output = .channel
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(WebSocketFrame.close(code: code, reason: ""))).whenComplete { _ in
             channel.close(promise: nil)
@@ -121,6 +125,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
 
     private func finish(_ context: ChannelHandlerContext) {
         closing = .done
+        output = .channel
         context.close(promise: nil)
     }
 
@@ -164,7 +169,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
             guard case .open = closing else { return }
             var pong = ByteBuffer()
             WebSocketFrame.write(opcode: .pong, payload: payload, into: &pong)
-            context.writeAndFlush(wrapOutboundOut(pong), promise: nil)
+            put(pong, context)
         case .pong: break
         case .close(let code, _): closeReceived(code, context)
         }
@@ -234,6 +239,7 @@ final class WebSocketTransport: ChannelDuplexHandler, Transport {
     }
 
     private func lost(_ detail: String) {
+        output = .channel
         guard case .open = closing else {
             closing = .done
             return

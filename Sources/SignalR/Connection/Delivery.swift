@@ -1,0 +1,113 @@
+// SignalBox: one message on its way to many connections of an event loop
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import SignalRWire
+
+/// What a broadcast must know of a connection: enough to write to it without looking at the connection itself.
+struct Lane {
+    /// The socket, if bytes sent to it now come after all others; nil: ask the connection.
+    var socket: NIOBSDSocket.Handle?
+    var format = Format(codec: 0, packaging: .bare)
+}
+
+/// Queues or sends one message for many receivers.
+///
+/// With thousands of receivers the time goes into waiting for memory. Therefore receivers are visited a handful at a time: first all that
+/// is to know about them, where the processor fetches several from memory at once, and then one system call after the other.
+struct Delivery {
+    private let message: Outgoing
+    private let shard: ConnectionShard
+    private let excluding: Set<ConnectionID>
+    /// Whether the message may leave without waiting for the end of the tick, where nothing is in front of it.
+    private let atOnce: Bool
+    /// What the formats seen so far get; usually one or two.
+    private var formats: [(format: Format, batch: Batch?, bytes: ByteBuffer)] = []
+    private var memo: (before: Batch, after: Batch)?
+    /// Receivers whose socket did not take all, and what it took.
+    private var incomplete: [Ready] = []
+
+    init(_ message: Outgoing, in shard: ConnectionShard, excluding: Set<ConnectionID>, atOnce: Bool) {
+        self.message = message
+        self.shard = shard
+        self.excluding = excluding
+        self.atOnce = atOnce
+    }
+
+    /// A receiver whose socket can be written now.
+    private struct Ready {
+        var socket: NIOBSDSocket.Handle
+        var receiver: Int
+        var format: Int
+        var sent = 0
+    }
+
+    private static let handful = 64
+
+    /// Runs no code of the application and closes nothing before every socket was written, so that none of them can be gone by then.
+    /// - Parameter areAll: whether `receivers` are all of the shard's connections.
+    mutating func deliver(to receivers: ContiguousArray<Connection>, areAll: Bool) {
+        withUnsafeTemporaryAllocation(of: Ready.self, capacity: min(Self.handful, receivers.count)) { ready in
+            for start in stride(from: 0, to: receivers.count, by: Self.handful) {
+                let few = start..<min(start + Self.handful, receivers.count)
+                send(ready.prefix(collect(receivers, few, areAll, into: ready)))
+            }
+        }
+        for one in incomplete {
+            var rest = formats[one.format].bytes
+            rest.moveReaderIndex(forwardBy: one.sent)
+            receivers[one.receiver].sendRest(rest)
+        }
+    }
+
+    /// Queues the message for those of `receivers` that must wait, and notes the others.
+    private mutating func collect(
+        _ receivers: ContiguousArray<Connection>, _ few: Range<Int>, _ areAll: Bool,
+        into ready: UnsafeMutableBufferPointer<Ready>
+    ) -> Int {
+        var count = 0
+        for index in few {
+            var lane = areAll && atOnce && excluding.isEmpty ? shard.lanes[index] : Lane()
+            if lane.socket == nil {
+                let connection = receivers[index]
+                guard connection.state == .open, !excluding.contains(connection.id) else { continue }
+                lane = connection.lane
+                if !atOnce || lane.socket == nil {
+                    queue(for: connection)
+                    continue
+                }
+            }
+            let format = slot(of: lane.format)
+            guard let socket = lane.socket, formats[format].batch != nil else { continue }
+            ready.initializeElement(at: count, to: Ready(socket: socket, receiver: index, format: format))
+            count += 1
+        }
+        return count
+    }
+
+    private mutating func queue(for connection: Connection) {
+        if connection.isStateful {
+            connection.send(message)
+        } else if let batch = formats[slot(of: connection.format)].batch {
+            connection.enqueue(batch, sharing: &memo)
+        }
+    }
+
+    private mutating func slot(of format: Format) -> Int {
+        if let known = formats.firstIndex(where: { $0.format == format }) { return known }
+        let batch = shard.encoded(message, format)
+        formats.append((format, batch, batch?.bytes() ?? ByteBuffer()))
+        return formats.count - 1
+    }
+
+    private mutating func send(_ ready: Slice<UnsafeMutableBufferPointer<Ready>>) {
+        for format in formats.indices {
+            formats[format].bytes.withUnsafeReadableBytes { bytes in
+                for var one in ready where one.format == format {
+                    one.sent = SocketOutput.send(bytes, to: one.socket)
+                    if one.sent < bytes.count { incomplete.append(one) }
+                }
+            }
+        }
+    }
+}
