@@ -255,6 +255,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRHummingbird",
+                "SignalRService",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Crypto", package: "swift-crypto"),

@@ -25,8 +25,8 @@ def start_server():
 
 @pytest.fixture(scope="session")
 def server():
-    """The service with its playground's hubs, as everybody starts it. A test must leave it as it found it."""
-    server = Server("--playground")
+    """The service with its playground's hubs, with clients that no app server has to serve. A test must leave it as it found it."""
+    server = Server("--playground", "--mode", "classic")
     yield server
     assert server.stop() == 0, server.output()
 

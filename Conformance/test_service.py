@@ -508,7 +508,7 @@ def test_a_call_that_no_app_server_can_take_is_told_so(connect):
 
 
 def test_no_auth_lets_everybody_in(start_server):
-    open_house = start_server("--no-auth")
+    open_house = start_server("--no-auth", "--mode", "classic")
     with Hub(open_house, "/client/?hub=chat") as client:
         assert request(open_house, "POST", f"{SEND}?{VERSION}", body=news("open")).status == 202
         expect_news(client, "open")
@@ -519,7 +519,7 @@ def test_no_auth_lets_everybody_in(start_server):
 
 @pytest.mark.parametrize("path", ["/hubs/chat", "/client/?hub=chat"])
 def test_a_server_that_stops_says_goodbye(start_server, poll, path):
-    server = start_server("--playground")
+    server = start_server("--playground", "--mode", "classic")
     headers = bearer(client_token(server))
     clients = [
         Hub(server, path, transport, codec, headers) for transport, codec in (pair.values for pair in PAIRS)

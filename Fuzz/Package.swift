@@ -42,6 +42,7 @@ let package = Package(
         fuzzer("FuzzHandshake", "WireProperties"),
         fuzzer("FuzzServerSentEvents", "WireProperties"),
         fuzzer("FuzzNegotiation", "WireProperties"),
+        fuzzer("FuzzService", "WireProperties"),
         fuzzer("FuzzWebSocket", .product(name: "_SignalRWebSocket", package: "signalbox")),
     ]
 )

@@ -12,6 +12,7 @@ public enum WireProperty: String, CaseIterable, Sendable {
     case handshake = "FuzzHandshake"
     case serverSentEvents = "FuzzServerSentEvents"
     case negotiation = "FuzzNegotiation"
+    case service = "FuzzService"
 
     public struct Violation: Error {
         public let text: String
@@ -30,6 +31,7 @@ public enum WireProperty: String, CaseIterable, Sendable {
         case .handshake: try Self.handshakesComeBack(bytes)
         case .serverSentEvents: try Self.eventsComeBack(bytes)
         case .negotiation: try Self.negotiationsComeBack(bytes)
+        case .service: try Self.serviceMessagesSettle(bytes)
         }
     }
 
@@ -127,6 +129,42 @@ public enum WireProperty: String, CaseIterable, Sendable {
                 && payload.double()?.bitPattern == decoded?.double()?.bitPattern && payload.isNull == (value == .null),
             "\(payload) is not \(String(describing: value))"
         )
+    }
+
+    // MARK: The service protocol
+
+    private static func serviceMessagesSettle(_ bytes: ByteBuffer) throws {
+        let (messages, failed) = self.serviceMessages(in: bytes, piece: .max)
+        if bytes.readableBytes <= 1024 {
+            let (same, sameFailed) = self.serviceMessages(in: bytes, piece: 1)
+            try self.require(messages == same && failed == sameFailed, "Read in pieces \(messages) are \(same).")
+        }
+        for message in messages {
+            var first = ByteBuffer()
+            guard (try? ServiceCodec.write(message, into: &first)) != nil else { continue }
+            var copy = first
+            guard let read = try ServiceCodec.read(from: &copy) else {
+                throw Violation(text: "\(message) is written incompletely")
+            }
+            var second = ByteBuffer()
+            try ServiceCodec.write(read, into: &second)
+            try self.require(first == second && copy.readableBytes == 0, "\(message) does not settle")
+        }
+    }
+
+    private static func serviceMessages(in bytes: ByteBuffer, piece: Int) -> ([ServiceMessage], failed: Bool) {
+        var rest = bytes
+        var buffer = ByteBuffer()
+        var messages: [ServiceMessage] = []
+        while rest.readableBytes > 0, var next = rest.readSlice(length: min(piece, rest.readableBytes)) {
+            buffer.writeBuffer(&next)
+            do throws(HubProtocolError) {
+                while let message = try ServiceCodec.read(from: &buffer) { messages.append(message) }
+            } catch {
+                return (messages, true)
+            }
+        }
+        return (messages, false)
     }
 
     // MARK: The rest

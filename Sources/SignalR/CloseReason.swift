@@ -18,8 +18,8 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     var webSocketCode = WebSocketCloseCode.normal
 
     package struct Message: Sendable, Equatable {
-        var error: String?
-        var allowReconnect: Bool
+        package var error: String?
+        package var allowReconnect: Bool
     }
 
     public var description: String { detail.map { "\(name): \($0)" } ?? name }
@@ -73,6 +73,15 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     static let streamClosed = CloseReason("client_closed", "event stream closed", graceful: true)
     /// The client deleted its long-polling connection.
     static let deleted = CloseReason("client_closed", "connection deleted", graceful: true)
+    /// The app server that a client of the service was routed to is gone.
+    package static let serverLost = CloseReason(
+        "app_server_lost", nil, Message(error: ErrorText.close, allowReconnect: true))
+    /// The app server ended the connection, and said goodbye itself if it wanted to.
+    package static func serverClosed(_ detail: String?) -> CloseReason {
+        CloseReason("app_server_closed", detail, graceful: detail == nil)
+    }
+    /// An app server's connection to the service that says nothing, though it was asked.
+    package static let serverSilent = CloseReason("app_server_silent")
     /// Bytes that are not the hub protocol.
     package static func protocolError(_ text: String, detailed: Bool) -> CloseReason {
         CloseReason(

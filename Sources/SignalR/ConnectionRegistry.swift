@@ -36,7 +36,7 @@ package final class ConnectionRegistry: Sendable {
         for shard in shards { shard.start() }
     }
 
-    private var shards: [ConnectionShard] { allShards.withLockedValue { $0 } }
+    package var shards: [ConnectionShard] { allShards.withLockedValue { $0 } }
 
     func shard(of eventLoop: any EventLoop) -> ConnectionShard {
         allShards.withLockedValue { shards in
@@ -90,7 +90,8 @@ package final class ConnectionRegistry: Sendable {
             }
             return
         }
-        onEachShard { $0.deliver(message, to: target, excluding: excluding) }
+        let except = Exclusion(connections: excluding)
+        onEachShard { $0.deliver(message, to: target, except: except) }
     }
 
     private func onEachShard(_ work: @escaping @Sendable (ConnectionShard) -> Void) {

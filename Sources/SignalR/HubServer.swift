@@ -62,6 +62,9 @@ public final class HubServer: Sendable {
         }
     }
 
+    /// What runs the hub for one connection.
+    package func makeSession(_ connection: Connection) -> any ConnectionSession { HubSession(connection, server: self) }
+
     /// The hub for code outside of its methods.
     public var context: HubContext { HubContext(server: self) }
 

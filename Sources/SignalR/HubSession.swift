@@ -352,23 +352,17 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
             }
             if now &- lastPing >= options.keepAliveInterval.wholeSeconds {
                 lastPing = now
-                if connection.transport?.kind != .longPolling { enqueue(.ping) }
+                if connection.transport?.kind != .longPolling { connection.sendAtOnce(.ping) }
             }
-            if let number = connection.replay?.dueAck() { enqueue(.ack(number)) }
+            if let number = connection.replay?.dueAck() { connection.sendAtOnce(.ack(number)) }
         }
         if options.closeOnAuthenticationExpiration { connection.closeIfExpired() }
-    }
-
-    /// Past the replay buffer: pings and acknowledgements are neither numbered nor held back.
-    private func enqueue(_ message: HubMessage) {
-        guard let bytes = connection.format.packaging.encode(message, with: codec) else { return }
-        connection.enqueue(Batch(bytes))
     }
 
     func resumed() {
         guard let replay = connection.replay?.replay else { return }
         lastReceived = connection.now
-        enqueue(.sequence(replay.sequence))
+        connection.sendAtOnce(.sequence(replay.sequence))
         for message in replay.messages {
             if let batch = message.batch(for: connection.format, codecs: connection.registry.codecs) {
                 connection.enqueue(batch)
@@ -380,7 +374,7 @@ final class HubSession: ConnectionSession, @unchecked Sendable {
 
     func willClose(_ reason: CloseReason) {
         guard phase != .handshake, let message = reason.message else { return }
-        enqueue(.close(.init(error: message.error, allowReconnect: message.allowReconnect)))
+        connection.sendAtOnce(.close(.init(error: message.error, allowReconnect: message.allowReconnect)))
     }
 
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {

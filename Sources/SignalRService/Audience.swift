@@ -15,6 +15,7 @@ struct Audience: Equatable {
     private let hub: String?
 
     static func client(hub: String) -> Audience { Audience(path: ["client"], hub: hub.lowercased()) }
+    static func server(hub: String) -> Audience { Audience(path: ["server"], hub: hub.lowercased()) }
     static func rest(path: String) -> Audience { Audience(path: segments(path[...]), hub: nil) }
 
     func matches(_ audience: String) -> Bool {

@@ -21,6 +21,22 @@ struct ClientIdentity: HubAuthenticator {
     }
 }
 
+/// Finds the name of an app server by the service's access keys.
+struct ServerIdentity: HubAuthenticator {
+    let keys: AccessKeys
+    /// In play mode app servers need no token.
+    let isOpen: Bool
+
+    func authenticate(_ request: HubRequest) async throws -> HubUser? {
+        guard let token = request.bearerToken, let hub = request.query("hub") else { return nil }
+        do {
+            return HubUser(id: try keys.claims(of: token, for: .server(hub: hub))["nameid"]?.text)
+        } catch  where isOpen {
+            return nil
+        }
+    }
+}
+
 /// Refuses everybody: the identity of hubs that do not exist for requests that may not create them.
 struct NoIdentity: HubAuthenticator {
     func authenticate(_ request: HubRequest) async throws -> HubUser? {

@@ -4,6 +4,7 @@
 import Logging
 import NIOCore
 import SignalR
+import SignalRWire
 
 /// What a client of the service is connected to. It has no methods: calls are for app servers.
 struct RelayHub: Hub {
@@ -17,19 +18,57 @@ struct RelayHub: Hub {
     }
 }
 
+/// A protocol under another name.
+struct RenamedCodec: HubCodec {
+    let name: String
+    private let codec: any HubCodec
+
+    init(_ name: String, _ codec: any HubCodec) {
+        self.name = name
+        self.codec = codec
+    }
+
+    var transferFormat: TransferFormat { codec.transferFormat }
+    var maximumVersion: Int { codec.maximumVersion }
+
+    func read(from buffer: inout ByteBuffer, maximumSize: Int?) throws(HubProtocolError) -> HubMessage? {
+        try codec.read(from: &buffer, maximumSize: maximumSize)
+    }
+
+    func write(_ message: HubMessage, into buffer: inout ByteBuffer) throws(HubProtocolError) {
+        try codec.write(message, into: &buffer)
+    }
+}
+
 /// A hub of the service at work.
 final class ServiceHub: Sendable {
     let server: HubServer
     let endpoint: HubEndpoint
+    let relay: HubRelay
     let userGroups = UserGroups()
 
-    init(options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger) throws(HubDefinitionError) {
+    init(
+        mode: ServiceMode, options: HubOptions, relayOptions: RelayOptions, instanceID: String,
+        eventLoopGroup: any EventLoopGroup, logger: Logger
+    ) throws(HubDefinitionError) {
+        var options = options
+        // Blazor's protocol is MessagePack's with a name of its own.
+        options.codecs += [RenamedCodec("blazorpack", MessagePackHubCodec())]
+        let userGroups = userGroups
         self.server = try HubServer(
             RelayHub(userGroups: userGroups), options: options, eventLoopGroup: eventLoopGroup, logger: logger
         ) { target in
             "Failed to invoke '\(target)' because no app server is connected to this hub."
         }
-        self.endpoint = HubEndpoint(server)
+        self.relay = HubRelay(
+            mode: mode, registry: server.registry, userGroups: userGroups, options: relayOptions, clients: options,
+            instanceID: instanceID, logger: logger)
+        let (server, relay) = (server, relay)
+        self.endpoint = HubEndpoint(
+            registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }
+        ) { connection in
+            relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
+        }
     }
 
     var registry: ConnectionRegistry { server.registry }

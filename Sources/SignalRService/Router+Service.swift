@@ -7,7 +7,7 @@ import SignalR
 import SignalRHummingbird
 
 extension RouterMethods {
-    /// Serves clients at `/client` and REST callers below `/api`. The app must be started with `server: .signalR(router)`.
+    /// Serves clients at `/client`, app servers at `/server` and REST callers below `/api`. The app must be started with `server: .signalR(router)`.
     public func serve(_ service: SignalBoxService) {
         let rest = RestAPI(service)
         let methods: [HTTPRequest.Method] = [.get, .post, .delete, .options, .put, .patch, .head]
@@ -16,6 +16,7 @@ extension RouterMethods {
             on("/client/negotiate", method: method) { request, _ in
                 await service.respond(to: request, isNegotiate: true)
             }
+            on("/server", method: method) { request, _ in await service.respondToServer(request) }
             // The router decodes segments; the API splits the path first, since ids may hold an escaped slash.
             on("/api/**", method: method) { request, _ in
                 Response(await rest.respond(to: HubRequest(request, from: nil)))
@@ -26,7 +27,15 @@ extension RouterMethods {
 
 extension SignalBoxService {
     fileprivate func respond(to request: Request, isNegotiate: Bool) async -> Response {
-        switch await door(for: HubRequest(request, from: nil)) {
+        await respond(to: request, isNegotiate: isNegotiate, at: door(for: HubRequest(request, from: nil)))
+    }
+
+    fileprivate func respondToServer(_ request: Request) async -> Response {
+        await respond(to: request, isNegotiate: false, at: serverDoor(for: HubRequest(request, from: nil)))
+    }
+
+    private func respond(to request: Request, isNegotiate: Bool, at door: Door) async -> Response {
+        switch door {
         case .endpoint(let endpoint): await endpoint.respond(to: request, isNegotiate: isNegotiate)
         case .refusal(let refusal): Response(refusal)
         }

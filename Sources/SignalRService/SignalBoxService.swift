@@ -6,6 +6,7 @@ public import Logging
 import NIOConcurrencyHelpers
 public import NIOCore
 public import SignalR
+import SignalRWire
 
 /// Hosts the clients of hubs whose code runs elsewhere, and delivers what REST callers send them.
 ///
@@ -17,12 +18,16 @@ public final class SignalBoxService: Sendable {
     public struct Options: Sendable {
         /// The keys that sign tokens of clients and REST callers.
         public var keys: AccessKeys
+        /// Who answers what clients call. Default ``ServiceMode/default``: app servers.
+        public var mode = ServiceMode.default
         /// Off lets everybody in, for play; a client may then choose its user by the query key `userId`. Default on.
         public var requiresAuthentication = true
         /// The browser origins that may connect, with credentials. Default `*`: every one.
         public var allowedOrigins = ["*"]
         /// Limits and timers of client connections. Authentication and CORS in it are replaced by the service's own.
         public var connections = HubOptions()
+        /// Times and bounds between clients and app servers.
+        var relay = RelayOptions()
         /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
         public var maximumHubs = 1_000
 
@@ -30,11 +35,15 @@ public final class SignalBoxService: Sendable {
     }
 
     let options: Options
+    /// Names this process to app servers.
+    let instanceID = ConnectionID().description
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
     private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
     /// Answers in place of hubs that do not exist to those who may not create them.
     private let closedDoor: HubEndpoint
+    /// Answers app servers, of every hub.
+    private let serverEndpoint: HubEndpoint
 
     /// - Throws: ``HubDefinitionError``, in theory.
     public init(
@@ -47,7 +56,18 @@ public final class SignalBoxService: Sendable {
         closed.cors = CrossOrigin(options.allowedOrigins)
         closed.authenticator = NoIdentity()
         closed.requiresAuthentication = true
-        self.closedDoor = try ServiceHub(options: closed, eventLoopGroup: eventLoopGroup, logger: logger).endpoint
+        self.closedDoor = try ServiceHub(
+            mode: .serverless, options: closed, relayOptions: options.relay, instanceID: instanceID,
+            eventLoopGroup: eventLoopGroup, logger: logger
+        ).endpoint
+        let servers = Self.serverOptions(options)
+        self.serverEndpoint = HubEndpoint(
+            registry: ConnectionRegistry(group: eventLoopGroup, codecs: servers.codecs, logger: logger),
+            options: servers, logger: logger
+        ) { [hubs] connection in
+            let name = Query.value(of: "hub", in: connection.request.rawQuery).flatMap { HubName(effective: $0) }
+            return ServerSession(connection, relay: name.flatMap { name in hubs.withLockedValue { $0[name] } }?.relay)
+        }
     }
 
     // MARK: Hubs
@@ -60,7 +80,9 @@ public final class SignalBoxService: Sendable {
         try hubs.withLockedValue { hubs in
             if let hub = hubs[name] { return hub }
             guard hubs.count < options.maximumHubs else { throw TooManyHubs() }
-            let hub = try ServiceHub(options: connectionOptions(name), eventLoopGroup: eventLoopGroup, logger: logger)
+            let hub = try ServiceHub(
+                mode: options.mode, options: connectionOptions(name), relayOptions: options.relay,
+                instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger)
             hubs[name] = hub
             return hub
         }
@@ -121,6 +143,50 @@ public final class SignalBoxService: Sendable {
         }
     }
 
+    // MARK: App servers
+
+    private static func serverOptions(_ options: Options) -> HubOptions {
+        var servers = HubOptions()
+        servers.transports = [.webSockets]
+        // Its messages are binary; nothing is encoded with it.
+        servers.codecs = [MessagePackHubCodec()]
+        servers.maximumOutboundQueue = options.relay.maximumServerQueue
+        servers.sendTimeout = options.relay.serverTimeout
+        servers.maximumWebSocketFrameSize = ServiceCodec.maximumSize
+        servers.authenticator = ServerIdentity(keys: options.keys, isOpen: !options.requiresAuthentication)
+        servers.requiresAuthentication = options.requiresAuthentication
+        return servers
+    }
+
+    /// Who answers a request of the server endpoint; like ``door(for:)``.
+    func serverDoor(for request: HubRequest) async -> Door {
+        let names = Query.values(of: "hub", in: request.rawQuery)
+        guard names.count == 1, let name = HubName(effective: names[0]) else {
+            return .refusal(.text(.badRequest, "The query must have one key 'hub', with the name of a hub."))
+        }
+        if existingHub(name) == nil {
+            guard await mayServe(request) else { return .endpoint(serverEndpoint) }
+            do {
+                _ = try hub(name)
+            } catch {
+                logger.warning("Hub refused", metadata: ["signalr.hub": "\(name)", "error": "\(error)"])
+                return .refusal(.text(.serviceUnavailable, "\(error)"))
+            }
+        }
+        // Those that only send to clients name another product; whoever does not gets its answer in the handshake.
+        let product = request.headers[.serverUserAgent]?.split(separator: "/").first
+        if options.mode == .serverless, product == "Microsoft.Azure.SignalR", await mayServe(request) {
+            return .refusal(.text(.forbidden, "App servers cannot serve clients in serverless mode."))
+        }
+        return .endpoint(serverEndpoint)
+    }
+
+    private func mayServe(_ request: HubRequest) async -> Bool {
+        guard options.requiresAuthentication else { return true }
+        let identity = ServerIdentity(keys: options.keys, isOpen: false)
+        return (try? await identity.authenticate(request)) != nil
+    }
+
     // MARK: End
 
     /// Tells every client to come back later, and waits until they left, at most `timeout`.
@@ -136,6 +202,10 @@ public final class SignalBoxService: Sendable {
             hub.endpoint.stop()
             hub.registry.stop()
         }
+        // Last, since clients' ends are told to them.
+        _ = await serverEndpoint.registry.drain(timeout: .seconds(1))
+        serverEndpoint.stop()
+        serverEndpoint.registry.stop()
         closedDoor.stop()
         closedDoor.registry.stop()
         return left

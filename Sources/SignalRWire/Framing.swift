@@ -1,7 +1,7 @@
 // SignalBox: where a message ends, in text (0x1E) and in binary (length prefix)
 // SPDX-License-Identifier: Apache-2.0
 
-import NIOCore
+package import NIOCore
 
 /// Text messages end with the byte 0x1E, which JSON never contains (HubProtocol.md, "JSON Encoding").
 enum RecordSeparator {
@@ -87,6 +87,27 @@ enum VarInt {
             index += 1
         }
         buffer.setInteger(UInt8(truncatingIfNeeded: rest), at: index)
+    }
+}
+
+extension TransferFormat {
+    /// How many bytes at the front of `bytes` make whole messages, whatever is in them.
+    ///
+    /// - Throws: `HubProtocolError` for a length that is none.
+    package func wholeMessages(in bytes: ByteBuffer) throws(HubProtocolError) -> Int {
+        try bytes.withUnsafeReadableBytes { bytes throws(HubProtocolError) in
+            switch self {
+            case .text: return (bytes.lastIndex(of: RecordSeparator.byte) ?? -1) + 1
+            case .binary:
+                var end = 0
+                while let prefix = try VarInt.read(UnsafeRawBufferPointer(rebasing: bytes[end...])),
+                    bytes.count - end - prefix.length >= prefix.value
+                {
+                    end += prefix.length + prefix.value
+                }
+                return end
+            }
+        }
     }
 }
 

@@ -5,12 +5,9 @@ public import ArgumentParser
 import Foundation
 public import Logging
 import SignalR
-import SignalRService
+public import SignalRService
 
-/// How the service treats clients.
-enum ServiceMode: String, CaseIterable, ExpressibleByArgument {
-    case `default`, serverless, classic
-}
+extension ServiceMode: ExpressibleByArgument {}
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
 

@@ -31,6 +31,7 @@ struct Server {
         self.key = try options.access.key()
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: options.listening.threads)
         var settings = SignalBoxService.Options(keys: AccessKeys(key))
+        settings.mode = options.access.mode
         settings.requiresAuthentication = !options.access.noAuth
         settings.connections = options.connections.hubOptions
         if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }

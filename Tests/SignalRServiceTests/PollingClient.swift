@@ -15,6 +15,8 @@ let testKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
 func makeService(_ change: (inout SignalBoxService.Options) -> Void = { _ in }) throws -> SignalBoxService {
     var options = SignalBoxService.Options(keys: AccessKeys(testKey))
+    // Clients come without an app server here, unless a test brings one.
+    options.mode = .classic
     change(&options)
     return try SignalBoxService(options, eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
 }

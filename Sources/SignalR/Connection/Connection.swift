@@ -23,6 +23,8 @@ package protocol ConnectionSession: AnyObject {
     func heartbeat()
     /// Writes the last message, if the protocol has one for the reason.
     func willClose(_ reason: CloseReason)
+    /// What was queued left, or began to pile up.
+    func writabilityChanged(_ canWrite: Bool)
     /// The connection is closed for good; call `finished` when the application is done with it.
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void)
     /// Input ended without failure: may be the client's regular way to leave.
@@ -32,6 +34,7 @@ package protocol ConnectionSession: AnyObject {
 extension ConnectionSession {
     package var keepsBoundaries: Bool { false }
     package func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {}
+    package func writabilityChanged(_ canWrite: Bool) {}
 }
 
 /// One client of an endpoint, from its first transport to its end.
@@ -44,7 +47,7 @@ package final class Connection: @unchecked Sendable {
     package let id: ConnectionID
     package let eventLoop: any EventLoop
     package let registry: ConnectionRegistry
-    let shard: ConnectionShard
+    package let shard: ConnectionShard
     package let user: HubUser?
     /// The user this connection belongs to; nil when anonymous.
     package let userID: String?
@@ -61,12 +64,19 @@ package final class Connection: @unchecked Sendable {
     package private(set) var transferFormat = TransferFormat.text
     /// Tells the endpoint that the connection is gone.
     package var onRemoved: (@Sendable () -> Void)?
+    /// Seconds that this connection may be without a transport.
+    package var disconnectTimeout: UInt32
     /// When the token expires, in seconds since 1970.
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
     package var isStateful = false { didSet { updateLane() } }
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
+    /// Somebody else numbers and keeps messages for this stateful client, and hears of its return by ``ConnectionSession/resumed()``.
+    package var outlivesTransport = false
+    /// Messages are put aside, since something has to be sent before them.
+    private(set) var isHolding = false { didSet { updateLane() } }
+    private var held: Batch?
 
     /// Messages that wait for the next flush, or for a slow client.
     private var pending: Batch? { didSet { if (pending == nil) != (oldValue == nil) { updateLane() } } }
@@ -116,6 +126,7 @@ package final class Connection: @unchecked Sendable {
         self.request = request
         self.expiration = user?.expiration
         self.limits = limits
+        self.disconnectTimeout = limits.disconnectTimeout
         self.detachedSince = shard.clock.now
     }
 
@@ -245,6 +256,7 @@ extension Connection {
         (transport as? RemoteTransport)?.canWrite = canWrite
         blockedSince = canWrite ? 0 : now
         if canWrite { flush() }
+        session?.writabilityChanged(canWrite)
     }
 
     /// The client ended its transport in order.
@@ -257,7 +269,7 @@ extension Connection {
     package func lost(_ transport: any Transport, _ reason: CloseReason) {
         guard transport === self.transport else { return }
         detach(transport)
-        if replay == nil || state != .open { close(reason) }
+        if state != .open || replay == nil && !outlivesTransport { close(reason) }
     }
 
     /// The next poll of a long-polling client. The first one starts the session and is answered empty at once, since clients discard
@@ -285,15 +297,41 @@ extension Connection {
         guard let bytes = format.packaging.encode(message, with: registry.codecs[Int(format.codec)]) else {
             return close(.writeFailed("The message cannot be written."))
         }
+        if isHolding { return hold(Batch(bytes)) }
         // A stateful client may need it again, on a transport with another packaging.
         if replay != nil { send(Outgoing(message)) } else { enqueue(Batch(bytes)) }
     }
 
     package func send(_ outgoing: Outgoing) {
         guard isLive, let batch = shard.encoded(outgoing, format) else { return }
+        if isHolding { return hold(batch) }
         guard outgoing.isNumbered, replay != nil else { return enqueue(batch) }
         replay?.append(outgoing, batch.byteCount)
         release()
+    }
+
+    /// Past what is held and what is kept for replay: for messages that are neither numbered nor in order with others.
+    package func sendAtOnce(_ message: HubMessage) {
+        guard isLive, let bytes = format.packaging.encode(message, with: registry.codecs[Int(format.codec)]) else {
+            return
+        }
+        enqueue(Batch(bytes))
+    }
+
+    /// From here on messages are put aside, but for those given to ``enqueue(_:)`` and ``sendAtOnce(_:)``.
+    package func beginHolding() { isHolding = true }
+
+    /// Sends what was put aside, and everything else from here on.
+    package func endHolding() {
+        isHolding = false
+        guard let batch = held else { return }
+        held = nil
+        enqueue(Batch(batch.bytes()))
+    }
+
+    private func hold(_ batch: Batch) {
+        held = held.map { Batch($0, then: batch) } ?? batch
+        checkQueue()
     }
 
     /// A stateful client has everything up to this number.
@@ -333,7 +371,7 @@ extension Connection {
 
     /// How a message for many goes to this client. The shard keeps a copy, which must follow every change of what is used here.
     var lane: Lane {
-        guard state == .open, pending == nil, !isStateful, let socket = transport?.idleSocket else { return Lane() }
+        guard state == .open, pending == nil, !isStateful, !isHolding, let socket = transport?.idleSocket else { return Lane() }
         return Lane(socket: socket, format: format)
     }
 
@@ -397,7 +435,9 @@ extension Connection {
     private static let streamWindow = 65_536
 
     /// Bytes waiting in the queue, or for a stateful client's Ack; the transport may hold more.
-    package var queuedBytes: Int { (pending?.byteCount ?? 0) + (replay?.heldBytes ?? 0) }
+    package var queuedBytes: Int {
+        (pending?.byteCount ?? 0) + (held?.byteCount ?? 0) + (replay?.heldBytes ?? 0)
+    }
 
     package func takeLastWords() -> ByteBuffer? {
         defer { lastWords = nil }
@@ -428,7 +468,7 @@ extension Connection {
     }
 
     /// For callers that are in the middle of a loop over connections, which ``close(_:)`` would change.
-    func closeSoon(_ reason: CloseReason) {
+    package func closeSoon(_ reason: CloseReason) {
         eventLoop.execute { self.close(reason) }
     }
 
@@ -440,6 +480,7 @@ extension Connection {
         state = .closed
         session = nil
         pending = nil
+        held = nil
         resumeWriters()
         onRemoved?()
         onRemoved = nil
@@ -448,14 +489,14 @@ extension Connection {
     /// The client went away between its request and the transport.
     func closeIfNeverOpened() { if state == .new { close(.idle) } }
 
-    func closeIfExpired() {
+    package func closeIfExpired() {
         if let expiration, expiration < shard.clock.unixTime { closeSoon(.authenticationExpired) }
     }
 
     /// Once a second.
     func heartbeat() {
         if blockedSince != 0, now &- blockedSince >= limits.sendTimeout { return closeSoon(.slowConsumerTime) }
-        if transport == nil, isLive, now &- detachedSince > limits.disconnectTimeout { return closeSoon(.idle) }
+        if transport == nil, isLive, now &- detachedSince > disconnectTimeout { return closeSoon(.idle) }
         session?.heartbeat()
     }
 }

@@ -55,6 +55,25 @@ final class ConnectionSet {
     }
 }
 
+/// Who gets nothing of a message that goes to many.
+package struct Exclusion: Sendable {
+    package var connections: Set<ConnectionID>
+    package var users: Set<String>
+
+    package static let nobody = Exclusion()
+
+    package init(connections: Set<ConnectionID> = [], users: Set<String> = []) {
+        self.connections = connections
+        self.users = users
+    }
+
+    package var isEmpty: Bool { connections.isEmpty && users.isEmpty }
+
+    package func contains(_ connection: Connection) -> Bool {
+        connections.contains(connection.id) || connection.userID.map(users.contains) == true
+    }
+}
+
 /// One event loop's connections of a registry.
 ///
 /// Safety: every member is used on `eventLoop` only, but for `start`, `stop` and `becameEmpty`, which go there.
@@ -125,16 +144,16 @@ package final class ConnectionShard: @unchecked Sendable {
         if all.isEmpty { releaseWaiters() }
     }
 
-    func join(_ connection: Connection, group: String) {
+    package func join(_ connection: Connection, group: String) {
         guard connection.shardIndex >= 0, connection.state != .closed else { return }
         set(group, in: \.groups, isGroup: true).insert(connection)
     }
 
-    func leave(_ connection: Connection, group: String) {
+    package func leave(_ connection: Connection, group: String) {
         if let set = groups[group] { leave(connection, set) }
     }
 
-    func leaveAllGroups(_ connection: Connection) {
+    package func leaveAllGroups(_ connection: Connection) {
         for membership in connection.memberships where membership.set.isGroup { leave(connection, membership.set) }
     }
 
@@ -155,23 +174,22 @@ package final class ConnectionShard: @unchecked Sendable {
 
     // MARK: Delivery
 
-    func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) {
+    package func deliver(_ message: Outgoing, to target: HubTarget, except: Exclusion = .nobody) {
         switch target {
-        case .all: deliver(message, to: all, areAll: true, excluding: excluding)
+        case .all: deliver(message, to: all, areAll: true, except)
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
-            for name in names { if let set = groups[name] { deliver(message, to: set.members, excluding: excluding) } }
+            for name in names { if let set = groups[name] { deliver(message, to: set.members, except) } }
         case .users(let ids):
-            for id in Set(ids) { if let set = users[id] { deliver(message, to: set.members, excluding: excluding) } }
+            for id in Set(ids) { if let set = users[id] { deliver(message, to: set.members, except) } }
         case .connections: break  // found by the directory
         }
     }
 
     private func deliver(
-        _ message: Outgoing, to receivers: ContiguousArray<Connection>, areAll: Bool = false,
-        excluding: Set<ConnectionID>
+        _ message: Outgoing, to receivers: ContiguousArray<Connection>, areAll: Bool = false, _ except: Exclusion
     ) {
-        var delivery = Delivery(message, in: self, excluding: excluding, atOnce: beginDelivery())
+        var delivery = Delivery(message, in: self, except: except, atOnce: beginDelivery())
         delivery.deliver(to: receivers, areAll: areAll)
     }
 
@@ -214,7 +232,7 @@ package final class ConnectionShard: @unchecked Sendable {
 
     // MARK: Presence
 
-    func members(of target: HubTarget) -> [Connection] {
+    package func members(of target: HubTarget) -> [Connection] {
         switch target {
         case .all: all.filter { $0.state == .open }
         case .groups(let names): distinct(names.compactMap { groups[$0] })
@@ -229,7 +247,7 @@ package final class ConnectionShard: @unchecked Sendable {
         return sets.flatMap(\.members).filter { seen.insert($0.id).inserted }
     }
 
-    func count(of target: HubTarget) -> Int {
+    package func count(of target: HubTarget) -> Int {
         if case .all = target { all.count { $0.state == .open } } else { members(of: target).count }
     }
 

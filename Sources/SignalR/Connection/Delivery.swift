@@ -18,7 +18,7 @@ struct Lane {
 struct Delivery {
     private let message: Outgoing
     private let shard: ConnectionShard
-    private let excluding: Set<ConnectionID>
+    private let except: Exclusion
     /// Whether the message may leave without waiting for the end of the tick, where nothing is in front of it.
     private let atOnce: Bool
     /// What the formats seen so far get; usually one or two.
@@ -27,10 +27,10 @@ struct Delivery {
     /// Receivers whose socket did not take all, and what it took.
     private var incomplete: [Ready] = []
 
-    init(_ message: Outgoing, in shard: ConnectionShard, excluding: Set<ConnectionID>, atOnce: Bool) {
+    init(_ message: Outgoing, in shard: ConnectionShard, except: Exclusion, atOnce: Bool) {
         self.message = message
         self.shard = shard
-        self.excluding = excluding
+        self.except = except
         self.atOnce = atOnce
     }
 
@@ -67,10 +67,10 @@ struct Delivery {
     ) -> Int {
         var count = 0
         for index in few {
-            var lane = areAll && atOnce && excluding.isEmpty ? shard.lanes[index] : Lane()
+            var lane = areAll && atOnce && except.isEmpty ? shard.lanes[index] : Lane()
             if lane.socket == nil {
                 let connection = receivers[index]
-                guard connection.state == .open, !excluding.contains(connection.id) else { continue }
+                guard connection.state == .open, !except.contains(connection) else { continue }
                 lane = connection.lane
                 if !atOnce || lane.socket == nil {
                     queue(for: connection)
@@ -86,7 +86,7 @@ struct Delivery {
     }
 
     private mutating func queue(for connection: Connection) {
-        if connection.isStateful {
+        if connection.isStateful || connection.isHolding {
             connection.send(message)
         } else if let batch = formats[slot(of: connection.format)].batch {
             connection.enqueue(batch, sharing: &memo)

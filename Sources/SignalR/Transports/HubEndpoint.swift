@@ -16,14 +16,30 @@ package final class HubEndpoint: Sendable {
     private let logger: Logger
     private let sessions: SessionTable
     private let makeSession: @Sendable (Connection) -> any ConnectionSession
+    private let offer: @Sendable (HubUser?) -> Offer
+
+    /// What a client may use.
+    package struct Offer: Sendable {
+        package var transports: [TransportKind]
+        package var statefulReconnects: Bool
+
+        package init(transports: [TransportKind], statefulReconnects: Bool) {
+            self.transports = transports
+            self.statefulReconnects = statefulReconnects
+        }
+    }
 
     /// The largest body of a POST.
     private static let maximumBody = 4 << 20
 
+    /// - Parameter offer: what a client may use; nil leaves it to the options, for all of them.
     package init(
         registry: ConnectionRegistry, options: HubOptions, logger: Logger,
+        offer: (@Sendable (HubUser?) -> Offer)? = nil,
         makeSession: @escaping @Sendable (Connection) -> any ConnectionSession
     ) {
+        let standard = Offer(transports: options.transports, statefulReconnects: options.allowStatefulReconnects)
+        self.offer = offer ?? { _ in standard }
         self.registry = registry
         self.options = options
         self.limits = ConnectionLimits(options)
@@ -125,8 +141,8 @@ package final class HubEndpoint: Sendable {
         }
         let id = ConnectionID()
         let token = version > 0 ? ConnectionID() : id
-        let isStateful =
-            options.allowStatefulReconnects && request.query("useStatefulReconnect")?.lowercased() == "true"
+        let offer = offer(user)
+        let isStateful = offer.statefulReconnects && request.query("useStatefulReconnect")?.lowercased() == "true"
         guard sessions.insert(.init(id: id, isStateful: isStateful), token: token) else {
             return .failure("The server has too many connections that were negotiated and not opened.")
         }
@@ -134,7 +150,7 @@ package final class HubEndpoint: Sendable {
             .init(
                 negotiateVersion: version, connectionID: id.description,
                 connectionToken: version > 0 ? token.description : nil, useStatefulReconnect: isStateful,
-                availableTransports: options.transports.filter { host != nil || $0 == .longPolling }.map(Self.describe))
+                availableTransports: offer.transports.filter { host != nil || $0 == .longPolling }.map(Self.describe))
         )
     }
 
@@ -175,8 +191,8 @@ package final class HubEndpoint: Sendable {
 
     private static let unknown = HubResponse.text(.notFound, "No Connection with that ID")
 
-    private func checkEnabled(_ kind: TransportKind) throws {
-        guard !options.transports.contains(kind) else { return }
+    private func checkEnabled(_ kind: TransportKind, _ user: HubUser?) throws {
+        guard !offer(user).transports.contains(kind) else { return }
         throw Refusal(
             .text(.notFound, "\(kind.rawValue) transport not supported by this end point type").uncached())
     }
@@ -225,7 +241,7 @@ package final class HubEndpoint: Sendable {
         let head = HTTPRequest(method: .get, scheme: nil, authority: nil, path: nil, headerFields: request.headers)
         if request.query("id") == nil {
             let id = ConnectionID()
-            try checkEnabled(.webSockets)
+            try checkEnabled(.webSockets, user)
             let channel = try takeable(host, .webSockets)
             _ = sessions.insert(.init(id: id, isStateful: false), token: id, unbounded: true)
             let response = upgrade(
@@ -236,7 +252,7 @@ package final class HubEndpoint: Sendable {
         guard let id = request.query("id"), let token = ConnectionID(id), let entry = sessions[token] else {
             return HubResponse(.notFound, body: ByteBuffer(string: "No Connection with that ID"))
         }
-        try checkEnabled(.webSockets)
+        try checkEnabled(.webSockets, user)
         let channel = try takeable(host, .webSockets)
         if case .live(let connection, .webSockets) = entry, connection.isStateful {
             return upgrade(head, connection, resumes: true)
@@ -271,7 +287,7 @@ package final class HubEndpoint: Sendable {
 
     private func serverSentEvents(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) throws -> HubResponse {
         let (token, _) = try entry(request)
-        try checkEnabled(.serverSentEvents)
+        try checkEnabled(.serverSentEvents, user)
         let channel = try takeable(host, .serverSentEvents)
         let connection = try activate(token, as: .serverSentEvents, request, user, on: channel.eventLoop)
         let headers: HTTPFields = [
@@ -288,7 +304,7 @@ package final class HubEndpoint: Sendable {
         _ request: HubRequest, _ user: HubUser?, _ host: HostChannel?
     ) async throws -> HubResponse {
         let (token, entry) = try entry(request)
-        try checkEnabled(.longPolling)
+        try checkEnabled(.longPolling, user)
         let connection: Connection
         switch entry {
         case .live(let live, .longPolling): connection = live

@@ -24,6 +24,11 @@ extension MessagePack {
         buffer.writeString(string)
     }
 
+    static func write(binary bytes: ByteBuffer, into buffer: inout ByteBuffer) throws(HubProtocolError) {
+        try self.write(length: bytes.readableBytes, formats: (0xC4, 0xC5, 0xC6), into: &buffer)
+        buffer.writeImmutableBuffer(bytes)
+    }
+
     static func write(integer number: Int64, into buffer: inout ByteBuffer) {
         if number >= 0 { return self.write(unsigned: UInt64(number), into: &buffer) }
         if number >= -32 {
@@ -90,7 +95,7 @@ extension MessagePack {
         }
     }
 
-    private static func write(unsigned number: UInt64, into buffer: inout ByteBuffer) {
+    static func write(unsigned number: UInt64, into buffer: inout ByteBuffer) {
         if number < 0x80 {
             buffer.writeInteger(UInt8(number))
         } else if let number = UInt8(exactly: number) {

@@ -1,0 +1,75 @@
+// SignalBox: questions of app servers that clients have not answered yet
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOConcurrencyHelpers
+import NIOCore
+import SignalR
+import SignalRWire
+
+/// Remembers which app server asked, for as long as a client may answer (service reference, "Client results").
+final class ClientInvocations: Sendable {
+    private struct Waiting {
+        let call: ServiceMessage.ClientCall
+        let caller: ServerSession
+        let deadline: NIODeadline
+    }
+
+    private struct State {
+        var waiting: [String: Waiting] = [:]
+        var nextSweep = NIODeadline.now()
+    }
+
+    /// More are refused.
+    static let maximumCount = 100_000
+    static let lifetime = TimeAmount.minutes(10)
+    private static let sweepInterval = TimeAmount.seconds(30)
+
+    private let state = NIOLockedValueBox(State())
+
+    /// - Returns: false when there are too many, or the id is in use.
+    func add(_ call: ServiceMessage.ClientCall, from caller: ServerSession) -> Bool {
+        let now = NIODeadline.now()
+        let (isAdded, late) = state.withLockedValue { state -> (Bool, [Waiting]) in
+            var late: [Waiting] = []
+            if now >= state.nextSweep {
+                state.nextSweep = now + Self.sweepInterval
+                late = state.waiting.values.filter { $0.deadline <= now }
+                for waiting in late { state.waiting[waiting.call.invocationID] = nil }
+            }
+            guard state.waiting.count < Self.maximumCount, state.waiting[call.invocationID] == nil else {
+                return (false, late)
+            }
+            state.waiting[call.invocationID] = Waiting(call: call, caller: caller, deadline: now + Self.lifetime)
+            return (true, late)
+        }
+        for waiting in late {
+            waiting.caller.send(Self.failure(of: waiting.call, "The client did not answer in time."))
+        }
+        return isAdded
+    }
+
+    /// Forgets the call, and tells who asked.
+    func take(_ id: String) -> ServerSession? {
+        state.withLockedValue { $0.waiting.removeValue(forKey: id)?.caller }
+    }
+
+    /// The client will not answer.
+    func fail(_ id: String, _ text: String) {
+        guard let waiting = state.withLockedValue({ $0.waiting.removeValue(forKey: id) }) else { return }
+        waiting.caller.send(Self.failure(of: waiting.call, text))
+    }
+
+    /// Nobody waits any more.
+    func forget(callsOf caller: ServerSession) {
+        state.withLockedValue { state in
+            guard !state.waiting.isEmpty else { return }
+            state.waiting = state.waiting.filter { $0.value.caller !== caller }
+        }
+    }
+
+    static func failure(of call: ServiceMessage.ClientCall, _ text: String) -> ServiceMessage {
+        var call = call
+        call.extension = []
+        return .errorCompletion(call, error: text)
+    }
+}
