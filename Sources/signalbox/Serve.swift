@@ -122,9 +122,12 @@ extension Serve {
 
         @Option(
             help: ArgumentHelp(
-                "Who answers the calls of clients: app servers (default), webhooks (serverless), either (classic). [SIGNALBOX_MODE]",
+                """
+                Who answers what clients call. classic: an app server where one is attached, else nobody. default: app servers, and \
+                clients are refused while there is none. serverless: webhooks. [SIGNALBOX_MODE]
+                """,
                 valueName: "mode"))
-        var mode = ServiceMode.default
+        var mode = ServiceMode.classic
 
         @Option(
             help: ArgumentHelp(

@@ -383,7 +383,9 @@ extension Connection {
 
     /// How a message for many goes to this client. The shard keeps a copy, which must follow every change of what is used here.
     var lane: Lane {
-        guard state == .open, pending == nil, !isStateful, !isHolding, let socket = transport?.idleSocket else { return Lane() }
+        guard state == .open, pending == nil, !isStateful, !isHolding, let socket = transport?.idleSocket else {
+            return Lane()
+        }
         return Lane(socket: socket, format: format)
     }
 
