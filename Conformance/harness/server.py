@@ -41,6 +41,7 @@ class Server:
             command += ["--data-folder", os.path.join(self.folder.name, "data")]
         self.command = command + list(options)
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.is_ending = False
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment()
         )
@@ -78,11 +79,12 @@ class Server:
         return os.pread(self.log.fileno(), length, 0).decode(errors="replace")
 
     def terminate(self):
+        self.is_ending = True
         self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> int:
-        """Asks the server to drain, and gives its exit code."""
-        if self.process.poll() is None:
+        """Asks the server to drain, unless it was asked, since a second signal ends it at once; gives its exit code."""
+        if self.process.poll() is None and not self.is_ending:
             self.terminate()
         try:
             return self.process.wait(PATIENCE)
