@@ -38,6 +38,10 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private var pipelined = CircularBuffer<HTTPServerRequestPart>()
     private var request: Task<Void, Never>?
     private var handOff: HandOff?
+    /// Added once the client polls on this channel.
+    private var repeater: PollRepeater?
+    /// The head of the last response.
+    private var lastHead: HTTPResponseHead?
     private var closesAfterResponse = false
     private var readIsHeld = false
     private var watchdog: Scheduled<Void>?
@@ -137,7 +141,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
             if let takeOver = handOff.takeOver(after: response.status) {
                 Self.onLoop(channel) { me.value.handOver(response, handOff.hostChannel, takeOver) }
             } else {
-                await ResponseSink(me, channel, omitsBody: converted.method == .head).write(response)
+                let sink = ResponseSink(
+                    me, channel, omitsBody: converted.method == .head, poll: handOff.hostChannel.repeatedPoll)
+                await sink.write(response)
             }
         }
     }
@@ -166,10 +172,12 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         if head.headers[canonicalForm: "connection"].contains("close") { closesAfterResponse = true }
         if closesAfterResponse { head.headers.replaceOrAdd(name: "connection", value: "close") }
         if !head.headers.contains(name: "date") { head.headers.add(name: "date", value: HTTPDate.now()) }
+        lastHead = head
         return .head(head)
     }
 
-    func finishResponse() {
+    /// - Parameter poll: set when the same request may be answered without asking again.
+    func finishResponse(repeating poll: RepeatedPoll? = nil) {
         guard let context, case .answering(let rest) = state else { return }
         request = nil
         handOff = nil
@@ -182,7 +190,21 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         lastProgress = .now()
         while case .idle = state, let part = pipelined.popFirst() { receive(part, context) }
         while case .receiving = state, let part = pipelined.popFirst() { receive(part, context) }
+        if case .idle = state { tellRepeater(poll, context) }
         resumeReading()
+    }
+
+    /// The first poll makes the repeater; from the second on it knows what to repeat.
+    private func tellRepeater(_ poll: RepeatedPoll?, _ context: ChannelHandlerContext) {
+        if let repeater {
+            repeater.answered(poll.flatMap { poll in lastHead.map { ($0, poll) } })
+        } else if poll != nil {
+            let repeater = PollRepeater()
+            guard (try? context.pipeline.syncOperations.addHandler(repeater, position: .before(decoder))) != nil else {
+                return
+            }
+            self.repeater = repeater
+        }
     }
 
     private func refuse(_ status: HTTPResponseStatus, _ context: ChannelHandlerContext) {
@@ -198,6 +220,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func close(_ context: ChannelHandlerContext) {
         state = .over
+        repeater?.stop()
         watchdog?.cancel()
         context.close(mode: .output, promise: nil)
         let channel = context.channel
@@ -218,6 +241,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         state = .over
         let (channel, pipeline) = (context.channel, context.pipeline.syncOperations)
         pipeline.removeHandler(encoder, promise: nil)
+        if let repeater { pipeline.removeHandler(repeater, promise: nil) }
         pipeline.removeHandler(context: context, promise: nil)
         do {
             try takeOver(host)
@@ -278,6 +302,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         guard let context else { return }
         let waited = NIODeadline.now() - lastProgress
         switch state {
+        case .idle where repeater?.isPolling == true:
+            lastProgress = .now()
+            watch(configuration.requestTimeout)
         case .idle where waited >= TimeAmount(configuration.idleTimeout): close(context)
         case .idle where !hasBeenUsed: refuse(.requestTimeout, context)
         case .receiving where waited >= TimeAmount(configuration.requestTimeout),

@@ -50,54 +50,66 @@ final class WebhookServer: Sendable {
         answering answer: @escaping @Sendable (Request) async -> Reply = { _ in .answer(204) },
         _ body: @Sendable (WebhookServer) async throws -> R
     ) async throws -> R {
+        let (requests, arrived) = AsyncStream.makeStream(of: Request.self)
+        let connections = NIOLockedValueBox<[any Channel]>([])
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: "127.0.0.1", port: 0) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+            .childChannelInitializer { channel in
+                connections.withLockedValue { $0.append(channel) }
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Connection(arrived, answer))
                 }
             }
-        let (requests, arrived) = AsyncStream.makeStream(of: Request.self)
-        let server = WebhookServer(port: listener.channel.localAddress?.port ?? 0, requests: requests)
-        return try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask {
-                try await withThrowingDiscardingTaskGroup { connections in
-                    try await listener.executeThenClose { accepted in
-                        for try await connection in accepted {
-                            connections.addTask { try? await serve(connection, arrived, answer) }
-                        }
-                    }
-                }
-            }
-            defer { tasks.cancelAll() }
-            return try await body(server)
+            .bind(host: "127.0.0.1", port: 0).get()
+        defer {
+            listener.close(promise: nil)
+            for connection in connections.withLockedValue({ $0 }) { connection.close(promise: nil) }
         }
+        return try await body(WebhookServer(port: listener.localAddress?.port ?? 0, requests: requests))
     }
 
-    private static func serve(
-        _ connection: NIOAsyncChannel<ByteBuffer, ByteBuffer>, _ arrived: AsyncStream<Request>.Continuation,
-        _ answer: @Sendable (Request) async -> Reply
-    ) async throws {
-        try await connection.executeThenClose { inbound, outbound in
-            var received = ByteBuffer()
-            for try await bytes in inbound {
-                received.writeImmutableBuffer(bytes)
-                while let request = Self.request(from: &received) {
-                    arrived.yield(request)
-                    switch await answer(request) {
-                    case .answer(let status, let body, let headers):
-                        try await outbound.write(
-                            ByteBuffer(
-                                string:
-                                    "HTTP/1.1 \(status) X\r\ncontent-length: \(body.readableBytes)\r\n\(headers)\r\n"))
-                        if body.readableBytes > 0 { try await outbound.write(body) }
-                    case .raw(let text):
-                        try await outbound.write(ByteBuffer(string: text))
-                        return
-                    case .hangUp: return
-                    case .silence: break
-                    }
-                }
+    /// Answers the requests of one client, which sends the next one after the answer.
+    private final class Connection: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let arrived: AsyncStream<Request>.Continuation
+        private let answer: @Sendable (Request) async -> Reply
+        private var received = ByteBuffer()
+
+        init(_ arrived: AsyncStream<Request>.Continuation, _ answer: @escaping @Sendable (Request) async -> Reply) {
+            self.arrived = arrived
+            self.answer = answer
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            received.writeImmutableBuffer(unwrapInboundIn(data))
+            while let request = WebhookServer.request(from: &received) {
+                arrived.yield(request)
+                Self.reply(to: request, answer, on: context.channel)
+            }
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+        private static func reply(
+            to request: Request, _ answer: @escaping @Sendable (Request) async -> Reply, on channel: any Channel
+        ) {
+            Task {
+                let reply = await answer(request)
+                send(reply, on: channel)
+            }
+        }
+
+        private static func send(_ reply: Reply, on channel: any Channel) {
+            switch reply {
+            case .answer(let status, let body, let headers):
+                var out = ByteBuffer(
+                    string: "HTTP/1.1 \(status) X\r\ncontent-length: \(body.readableBytes)\r\n\(headers)\r\n")
+                out.writeImmutableBuffer(body)
+                channel.writeAndFlush(out, promise: nil)
+            case .raw(let text):
+                channel.writeAndFlush(ByteBuffer(string: text)).whenComplete { _ in channel.close(promise: nil) }
+            case .hangUp: channel.close(promise: nil)
+            case .silence: break
             }
         }
     }

@@ -282,6 +282,9 @@ extension Connection {
         if state != .open || replay == nil && session?.outlivesTransport != true { close(reason) }
     }
 
+    /// Whether a poll that is like the one before may go on without a look at its token.
+    var canPoll: Bool { state == .open && expiration.map { $0 > shard.clock.unixTime } != false }
+
     /// The next poll of a long-polling client. The first one starts the session and is answered empty at once, since clients discard
     /// its body (core protocol reference, "Long polling").
     func poll(_ poll: LongPollingTransport) {
@@ -509,6 +512,7 @@ extension Connection {
 
     /// Once a second.
     func heartbeat() {
+        transport?.heartbeat()
         if blockedSince != 0, now &- blockedSince >= limits.sendTimeout { return closeSoon(.slowConsumerTime) }
         if transport == nil, isLive, now &- detachedSince > disconnectTimeout { return closeSoon(.idle) }
         session?.heartbeat()

@@ -31,6 +31,7 @@ final class ConnectionSet {
     let name: String
     let isGroup: Bool
     private(set) var members: ContiguousArray<Connection> = []
+    var pace = DeliveryPace()
 
     init(_ name: String, isGroup: Bool) {
         self.name = name
@@ -88,9 +89,10 @@ package final class ConnectionShard: @unchecked Sendable {
     private var groups: [String: ConnectionSet] = [:]
     private var users: [String: ConnectionSet] = [:]
     private var dirty: ContiguousArray<Connection> = []
-    /// Deliveries of this tick, and whether the last one had several.
-    private var deliveries = 0
-    private var isBusy = false
+    /// Counts the event loop's ticks in which something was delivered.
+    private var tickNumber: UInt64 = 1
+    private var isTickNumbered = false
+    private var pace = DeliveryPace()
     private var ticker: RepeatedTask?
     private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
     /// Numbers and keeps messages for clients that resume by a cursor; nil while there are none.
@@ -187,20 +189,25 @@ package final class ConnectionShard: @unchecked Sendable {
     package func deliver(_ message: Outgoing, to target: HubTarget, except: Exclusion = .nobody) {
         let message = journal?.record(message, to: target, except: except) ?? message
         switch target {
-        case .all: deliver(message, to: all, areAll: true, except)
+        case .all: deliver(message, to: all, areAll: true, except, atOnce: pace.isLone(in: currentTick()))
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
-            for name in names { if let set = groups[name] { deliver(message, to: set.members, except) } }
+            for name in names { if let set = groups[name] { deliver(message, to: set, except) } }
         case .users(let ids):
-            for id in Set(ids) { if let set = users[id] { deliver(message, to: set.members, except) } }
+            for id in Set(ids) { if let set = users[id] { deliver(message, to: set, except) } }
         case .connections: break  // found by the directory
         }
     }
 
+    private func deliver(_ message: Outgoing, to set: ConnectionSet, _ except: Exclusion) {
+        deliver(message, to: set.members, except, atOnce: set.pace.isLone(in: currentTick()))
+    }
+
     private func deliver(
-        _ message: Outgoing, to receivers: ContiguousArray<Connection>, areAll: Bool = false, _ except: Exclusion
+        _ message: Outgoing, to receivers: ContiguousArray<Connection>, areAll: Bool = false, _ except: Exclusion,
+        atOnce: Bool
     ) {
-        var delivery = Delivery(message, in: self, except: except, atOnce: beginDelivery())
+        var delivery = Delivery(message, in: self, except: except, atOnce: atOnce)
         delivery.deliver(to: receivers, areAll: areAll)
     }
 
@@ -216,17 +223,16 @@ package final class ConnectionShard: @unchecked Sendable {
         return nil
     }
 
-    /// A lone delivery is written in the pass that finds its receivers; a second pass at the end of the tick would have to fetch them
-    /// all into the cache again. Where the tick before had several, they wait for that second pass and leave joined.
-    private func beginDelivery() -> Bool {
-        deliveries += 1
-        if deliveries == 1 {
+    /// The number of this tick.
+    private func currentTick() -> UInt64 {
+        if !isTickNumbered {
+            isTickNumbered = true
             eventLoop.execute { [self] in
-                isBusy = deliveries > 1
-                deliveries = 0
+                isTickNumbered = false
+                tickNumber += 1
             }
         }
-        return deliveries == 1 && !isBusy
+        return tickNumber
     }
 
     /// One flush per tick: whatever else is queued in this tick joins it.

@@ -11,6 +11,27 @@ struct Lane {
     var format = Format(codec: 0, packaging: .bare)
 }
 
+/// How often messages come for the same receivers.
+///
+/// A lone message is written in the pass that finds its receivers; a second pass at the end of the tick would have to fetch them all into
+/// the cache again. Where the tick before had several, they wait for that second pass and leave joined.
+struct DeliveryPace {
+    private var tick: UInt64 = 0
+    private var count = 0
+
+    /// Whether a message that comes in this tick may leave at once.
+    mutating func isLone(in tick: UInt64) -> Bool {
+        if tick == self.tick {
+            count += 1
+            return false
+        }
+        let wasBusy = count > 1
+        self.tick = tick
+        count = 1
+        return !wasBusy
+    }
+}
+
 /// Queues or sends one message for many receivers.
 ///
 /// With thousands of receivers the time goes into waiting for memory. Therefore receivers are visited a handful at a time: first all that

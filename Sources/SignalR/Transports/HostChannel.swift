@@ -9,6 +9,7 @@ package final class HostChannel: Sendable {
     package let channel: any Channel
     /// Whether the socket carries just what is written to the channel, once the host's own handlers are gone. Not so with TLS.
     let reachesSocket: Bool
+    private let repetition = NIOLockedValueBox<RepeatedPoll?>(nil)
     private let shutdownAction = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
 
     package init(_ channel: any Channel, reachesSocket: Bool) {
@@ -18,6 +19,10 @@ package final class HostChannel: Sendable {
 
     /// For whoever takes the channel over.
     var output: SocketOutput { reachesSocket ? .waiting(0) : .channel }
+
+    /// How the request may be repeated; set by polls that were answered with messages.
+    package var repeatedPoll: RepeatedPoll? { repetition.withLockedValue { $0 } }
+    func allowRepetition(_ poll: RepeatedPoll) { repetition.withLockedValue { $0 = poll } }
 
     /// Runs `action` when the host shuts down while the request is still being answered.
     package func onShutdown(_ action: @escaping @Sendable () -> Void) { shutdownAction.withLockedValue { $0 = action } }

@@ -294,12 +294,19 @@ package final class HubEndpoint: Sendable {
             sessions.fetched(token)
             return lastWords.map(Self.polled) ?? Self.pollEnded
         default:
-            connection = try activate(token, as: .longPolling, request, user, on: registry.anyEventLoop(for: token))
+            let eventLoop = host?.channel.eventLoop ?? registry.anyEventLoop(for: token)
+            connection = try activate(token, as: .longPolling, request, user, on: eventLoop)
         }
         if let user { connection.onLoop { connection.expiration = user.expiration } }
         host?.onShutdown { connection.onLoop { connection.close(.shutdown) } }
         switch await LongPollingTransport(connection).wait(options.pollTimeout) {
-        case .data(let bytes): return Self.polled(bytes)
+        case .data(let bytes):
+            // Where a token's end ends the connection, every poll may bring a new one.
+            let renewsToken = options.closeOnAuthenticationExpiration && user?.expiration != nil
+            if let host, host.channel.eventLoop === connection.eventLoop, !renewsToken {
+                host.allowRepetition(RepeatedPoll(connection, limit: options.pollTimeout))
+            }
+            return Self.polled(bytes)
         case .timeout: return .text(.ok).uncached()
         case .ended:
             // A poll that came while the connection ended: what was left is here, unless nobody waits for it any more.

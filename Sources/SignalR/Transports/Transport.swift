@@ -20,10 +20,13 @@ package protocol Transport: AnyObject {
     var idleSocket: NIOBSDSocket.Handle? { get }
     /// Asks for more input after ``Connection/receive(_:)`` left the transport waiting.
     func resumeReading()
+    /// Once a second.
+    func heartbeat()
     /// Ends the transport after what was written.
     func close(_ reason: CloseReason)
 }
 
 extension Transport {
+    package func heartbeat() {}
     package var idleSocket: NIOBSDSocket.Handle? { nil }
 }
