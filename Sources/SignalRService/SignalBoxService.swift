@@ -236,7 +236,8 @@ public final class SignalBoxService: Sendable {
             hub.endpoint.stop()
             hub.registry.stop()
         }
-        // Last, since clients' ends are told to them.
+        // App servers last, once what their clients' event loops have for them, the ends of clients, is on its way.
+        for hub in all { _ = await hub.registry.collect { _ in () } }
         _ = await serverEndpoint.registry.drain(timeout: .seconds(1))
         serverEndpoint.stop()
         serverEndpoint.registry.stop()
