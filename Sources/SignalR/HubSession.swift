@@ -377,7 +377,8 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         let now = connection.now
         guard now &- lastPing >= options.keepAliveInterval.wholeSeconds else { return }
         lastPing = now
-        if connection.transport?.kind != .longPolling { connection.sendAtOnce(.ping) }
+        // Also between two polls, when there is no transport to ask.
+        if connection.request.transport != .longPolling { connection.sendAtOnce(.ping) }
     }
 
     func resumed() {
