@@ -41,8 +41,13 @@ import Testing
     /// Messages of all sizes, of which the socket takes parts and nothing, and which come from broadcasts and single sends in turn.
     @Test(arguments: streamed)
     func `A reader that pauses gets everything in order`(wire: Wire) async throws {
-        var app = TestApp { $0.maximumOutboundQueue = 64 << 20 }
+        var app = TestApp {
+            $0.maximumOutboundQueue = 64 << 20
+            // A pause is as long as a busy machine makes it.
+            $0.sendTimeout = .seconds(1000)
+        }
         app.sendBuffer = 16_384
+        app.receiveBuffer = 16_384
         try await app.run { server in
             let client = try await server.client(wire)
             let connection = try await self.connection(of: client, on: server)
@@ -50,7 +55,7 @@ import Testing
             for pause in 0..<2 {
                 try await client.pausable.stopReading()
                 for number in expected..<expected + 200 {
-                    let text = "\(number) " + String(repeating: "x", count: number * 7919 % 90_000)
+                    let text = "\(number) " + String(repeating: "x", count: number * 7919 % 9000)
                     let clients = server.hub.context.clients
                     if number % 3 == pause {
                         try await clients.client(connection.id.description).send("Message", text)
@@ -63,7 +68,7 @@ import Testing
                 #expect(await !connection.writesDirectly(), "The test must get behind.")
                 try await client.pausable.resumeReading()
                 for number in expected..<expected + 200 {
-                    let text = "\(number) " + String(repeating: "x", count: number * 7919 % 90_000)
+                    let text = "\(number) " + String(repeating: "x", count: number * 7919 % 9000)
                     let got = try await client.next()
                     guard got == .call("Message", [.string(text)]) else {
                         Issue.record("message \(number): \(String(describing: got).prefix(100))")

@@ -21,11 +21,16 @@ final class Socket: Sendable {
         self.inbox = inbox
     }
 
-    static func connect(port: Int, tls: NIOSSLContext? = nil, on loop: (any EventLoop)? = nil) async throws -> Socket {
+    static func connect(
+        port: Int, tls: NIOSSLContext? = nil, receiveBuffer: Int? = nil, on loop: (any EventLoop)? = nil
+    ) async throws -> Socket {
         let inbox = Inbox()
         let group: any EventLoopGroup = loop ?? MultiThreadedEventLoopGroup.singleton
-        let channel = try await ClientBootstrap(group: group)
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+        var bootstrap = ClientBootstrap(group: group).channelOption(.socketOption(.tcp_nodelay), value: 1)
+        if let receiveBuffer {
+            bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(clamping: receiveBuffer))
+        }
+        let channel = try await bootstrap
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations

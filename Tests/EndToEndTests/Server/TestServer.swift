@@ -23,20 +23,25 @@ final class TestServer: Sendable {
     /// What the hub told, and what it waits for.
     let bulletin: Bulletin
     let tls: NIOSSLContext?
+    private let receiveBuffer: Int?
     private let group: ServiceGroup
     private let sockets = NIOLockedValueBox<[Socket]>([])
 
-    fileprivate init(port: Int, hub: HubServer, bulletin: Bulletin, tls: NIOSSLContext?, group: ServiceGroup) {
+    fileprivate init(
+        port: Int, hub: HubServer, bulletin: Bulletin, tls: NIOSSLContext?, receiveBuffer: Int?,
+        group: ServiceGroup
+    ) {
         self.port = port
         self.hub = hub
         self.bulletin = bulletin
         self.tls = tls
+        self.receiveBuffer = receiveBuffer
         self.group = group
     }
 
     /// A new TCP connection, which lives at most as long as the server.
     func connect() async throws -> Socket {
-        let socket = try await Socket.connect(port: port, tls: tls)
+        let socket = try await Socket.connect(port: port, tls: tls, receiveBuffer: receiveBuffer)
         sockets.withLockedValue { $0.append(socket) }
         return socket
     }
@@ -66,6 +71,8 @@ struct TestApp {
     var bulletin = Bulletin()
     /// Bytes of each connection's send buffer in the kernel; nil leaves it to the system.
     var sendBuffer: Int?
+    /// The same of each client's receive buffer.
+    var receiveBuffer: Int?
     /// Middleware, before any route.
     var middleware: @Sendable (Router<BasicRequestContext>) -> Void = { _ in }
     /// Routes beside the hub.
@@ -101,7 +108,8 @@ struct TestApp {
                 try await group.run()
             }
             let server = TestServer(
-                port: try await port.futureResult.get(), hub: hub, bulletin: bulletin, tls: clientContext, group: group)
+                port: try await port.futureResult.get(), hub: hub, bulletin: bulletin, tls: clientContext,
+                receiveBuffer: receiveBuffer, group: group)
             let result = await Result { try await body(server) }
             server.closeSockets()
             await server.shutDown()
