@@ -367,7 +367,8 @@ private func failure(_ text: String) -> String {
             if request.event == "slow" { await go.wait() }
             return .answer(204)
         } _: { upstream in
-            let service = try serverless(upstream.url) { options in
+            // Only calls: the news of a client could still have the one place.
+            let service = try serverless("chat/messages/*=" + upstream.url) { options in
                 options.upstream.maximumConcurrency = 1
                 options.upstream.maximumQueue = 0
             }

@@ -61,11 +61,13 @@ final class WebhookServer: Sendable {
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        defer {
-            listener.close(promise: nil)
-            for connection in connections.withLockedValue({ $0 }) { connection.close(promise: nil) }
-        }
-        return try await body(WebhookServer(port: listener.localAddress?.port ?? 0, requests: requests))
+        let server = WebhookServer(port: listener.localAddress?.port ?? 0, requests: requests)
+        let result: Result<R, any Error>
+        do { result = .success(try await body(server)) } catch { result = .failure(error) }
+        // Nobody listens on the port when this returns.
+        try? await listener.close()
+        for connection in connections.withLockedValue({ $0 }) { try? await connection.close() }
+        return try result.get()
     }
 
     /// Answers the requests of one client, which sends the next one after the answer.
