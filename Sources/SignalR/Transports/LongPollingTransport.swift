@@ -36,6 +36,8 @@ package final class LongPollingTransport: Transport, @unchecked Sendable {
         let answer = connection.eventLoop.makePromise(of: Answer.self)
         return await withTaskCancellationHandler {
             connection.onLoop { [self] in
+                // Cancelled before it began, it needs no timer.
+                guard case .new = state else { return answer.succeed(.ended) }
                 timeout = connection.eventLoop.scheduleTask(in: TimeAmount(limit)) { self.finish(.timeout) }
                 start { answer.succeed($0) }
             }
@@ -45,7 +47,7 @@ package final class LongPollingTransport: Transport, @unchecked Sendable {
         }
     }
 
-    /// The same with a callback, which may be called at once. Nothing is called after ``cancel()``.
+    /// The same with a callback, which is called once: maybe before this returns, and with `ended` by ``cancel()``.
     /// - Parameter limit: in seconds of the connection's clock, since a timer for each of ten thousand polls is a noticeable part of them.
     func start(_ limit: UInt32, _ answer: @escaping (Answer) -> Void) {
         deadline = connection.now &+ limit
@@ -89,9 +91,7 @@ package final class LongPollingTransport: Transport, @unchecked Sendable {
 
 /// What a host may do when a request is the same, byte for byte, as the poll that it answered before on the same channel: poll without
 /// asking the app's middleware, router and endpoint again, as frames on a WebSocket do not ask them either.
-///
-/// Safety: `lastCount` belongs to the event loop; the rest are constants.
-package final class RepeatedPoll: @unchecked Sendable {
+package final class RepeatedPoll: Sendable {
     private let connection: Connection
     private let limit: UInt32
 
