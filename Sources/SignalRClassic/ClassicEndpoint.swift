@@ -114,7 +114,7 @@ package final class ClassicEndpoint: Sendable {
         case .ping: return HubResponse.classic("{ \"Response\": \"pong\" }").called(by: callback)
         default: break
         }
-        guard let transport = request["transport"].flatMap({ ClassicTransport(named: $0) }) else {
+        guard let transport = request["transport"].flatMap({ ClassicTransport(caseInsensitive: $0) }) else {
             throw ClassicRefusal(.badRequest, "Unknown transport.")
         }
         let client = try self.identify(request, user)

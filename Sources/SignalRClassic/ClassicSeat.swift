@@ -64,6 +64,7 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
 
     // MARK: Transport
 
+    var sharedTransportHistory: TransportHistory? { self.session?.carrier.transportHistory }
     var kind: TransportKind { self.session?.transport.kind ?? .longPolling }
     /// What cannot be written now is read from the journal later.
     var canWrite: Bool { true }

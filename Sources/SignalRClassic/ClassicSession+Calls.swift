@@ -23,6 +23,7 @@ extension ClassicSession {
             self.message = ByteBuffer()
             // The client comes back; for the server it was a loss like any other.
             if let transport = self.carrier.transport {
+                self.carrier.history.interrupt(.lost("a message over the limit"))
                 transport.close(.slowConsumerBytes)
                 self.carrier.detach(transport)
             }

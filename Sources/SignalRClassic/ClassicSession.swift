@@ -29,7 +29,6 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Hubs that the client calls without listing them.
     var guests: [String: ClassicSeat] = [:]
     private(set) var transport = ClassicTransport.longPolling
-    private(set) var uses: [ClassicTransportUse] = []
     /// What the transport that is about to come was asked for with.
     private var upcoming: ReceiveRequest?
     private var hasReceived = false
@@ -68,8 +67,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         case pushing
     }
 
-    /// Transports that are remembered.
-    private static let longestHistory = 16
+
     init(_ carrier: Connection, _ endpoint: ClassicEndpoint, userName: String) {
         self.carrier = carrier
         self.endpoint = endpoint
@@ -108,18 +106,15 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     }
 
     private func remember(_ request: ReceiveRequest) {
-        guard request.action != .poll || !self.hasReceived else { return }
-        let occasion: ClassicTransportUse.Occasion =
-            request.action == .reconnect ? .reconnect : self.uses.isEmpty ? .first : .fallback
-        self.endpoint.logger.debug(
-            "Transport",
-            metadata: [
-                "signalr.connection.id": "\(self.carrier.id)", "signalr.transport": "\(request.transport.rawValue)",
-                "occasion": "\(occasion.rawValue)",
-                "before": "\(self.uses.map(\.transport.rawValue).joined(separator: " "))",
-            ])
-        if self.uses.count == Self.longestHistory { self.uses.removeFirst() }
-        self.uses.append(ClassicTransportUse(transport: request.transport, occasion: occasion))
+        if !self.hasReceived {
+            self.carrier.beginHistory(
+                request.transport, offered: request.action == .connect ? request.offered : nil,
+                refused: self.endpoint.sessions.takeRefused(of: self.carrier.id))
+        } else if request.action != .poll || request.transport != self.transport {
+            self.carrier.moveHistory(to: request.transport)
+        } else {
+            self.carrier.history.resume()
+        }
     }
 
     private func seat(_ admission: Admission, _ features: RequestFeatures, _ user: HubUser?) {
@@ -256,6 +251,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Polls have a time limit, and so has everything when there are no keep-alives.
     private func endIfLong(_ transport: any Transport) {
         guard self.carrier.now &- self.receivingSince >= self.options.connectionTimeout.wholeSeconds else { return }
+        if self.transport != .longPolling { self.carrier.history.interrupt(.expired) }
         transport.close(.transportEnded)
         self.carrier.detach(transport)
         self.flow = .away

@@ -86,6 +86,7 @@ struct Server {
             var classic = ClassicOptions()
             classic.keys = try ClassicKeys(secrets: [key])
             classic.cors = playgroundOptions.cors
+            classic.transports = options.connections.transports.names
             classic.enableJSONP = options.access.classicJsonp
             classic.maximumOutboundQueue = options.connections.maximumQueue.bytes
             return classic

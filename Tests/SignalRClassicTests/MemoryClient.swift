@@ -238,6 +238,15 @@ final class MemoryStream: @unchecked Sendable {
         await self.channel.testingEventLoop.run()
     }
 
+    /// Leaves as a browser does whose page goes away.
+    func sendClose() async throws {
+        var frame = ByteBuffer()
+        WebSocketFrame.write(
+            opcode: .connectionClose, payload: ByteBuffer(bytes: [0x03, 0xE9]), mask: 0x1234_5678, into: &frame)
+        try await self.channel.writeInbound(frame)
+        await self.channel.testingEventLoop.run()
+    }
+
     /// The network takes no bytes, or takes them again.
     func setWritable(_ isWritable: Bool) async throws {
         self.channel.isWritable = isWritable

@@ -37,6 +37,8 @@ package protocol ConnectionSession: AnyObject {
     func membershipChanged(of group: String, to isMember: Bool)
     /// What to queue for a message that is for this connection alone.
     func addressed(_ message: Outgoing) -> Outgoing
+    /// The transports of the client, where it has them in another connection; nil where this one knows.
+    var sharedTransportHistory: TransportHistory? { get }
 }
 
 extension ConnectionSession {
@@ -47,6 +49,7 @@ extension ConnectionSession {
     package func writabilityChanged(_ canWrite: Bool) {}
     package func membershipChanged(of group: String, to isMember: Bool) {}
     package func addressed(_ message: Outgoing) -> Outgoing { message }
+    package var sharedTransportHistory: TransportHistory? { nil }
 }
 
 /// One client of an endpoint, from its first transport to its end.
@@ -74,6 +77,8 @@ package final class Connection: @unchecked Sendable {
     /// The codec and packaging in use; text JSON until the handshake picks.
     package private(set) var format = Format(codec: 0, packaging: .bare) { didSet { updateLane() } }
     package private(set) var transferFormat = TransferFormat.text
+    /// What ``transportHistory`` gives, but for connections whose client has its transports in another.
+    package var history = TransportHistory()
     /// Tells the endpoint that the connection is gone.
     package var onRemoved: (@Sendable () -> Void)?
     /// Seconds that this connection may be without a transport.
@@ -195,7 +200,9 @@ extension Connection {
         self.transport?.close(.transportEnded)
         pending = nil
         attach(transport)
-        if state == .open { session?.resumed() }
+        guard state == .open else { return }
+        if isStateful { moveHistory(to: transport.kind.name) }
+        session?.resumed()
     }
 
     /// The transport is gone; the connection stays.
@@ -270,14 +277,17 @@ extension Connection {
     }
 
     /// The client ended its transport in order.
-    package func inputEnded() {
+    /// - Parameter code: the WebSocket's close code, if it sent one.
+    package func inputEnded(code: Int? = nil) {
         guard isLive else { return }
+        history.interrupt(.closed(code: code))
         session?.inputEnded()
     }
 
     /// The transport broke. A stateful connection waits for a new one, every other ends.
     package func lost(_ transport: any Transport, _ reason: CloseReason) {
         guard transport === self.transport else { return }
+        history.interrupt(.lost(reason.detail ?? reason.name))
         detach(transport)
         if state != .open || replay == nil && session?.outlivesTransport != true { close(reason) }
     }

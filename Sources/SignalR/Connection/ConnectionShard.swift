@@ -17,7 +17,8 @@ import Darwin
 final class ShardClock {
     fileprivate(set) var now: UInt32 = 1
     /// Seconds since 1970.
-    var unixTime: Double { Double(time(nil)) }
+    var unixTime: Double { Self.unixTime }
+    static var unixTime: Double { Double(time(nil)) }
 }
 
 /// A connection's place in a set.

@@ -171,13 +171,34 @@ package final class HubEndpoint: Sendable {
     }
 
     private func get(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) async throws -> HubResponse {
-        if request.headers[.accept]?.contains("text/event-stream") == true {
-            return try serverSentEvents(request, user, host)
+        let kind = Self.wanted(by: request)
+        do {
+            let response =
+                switch kind {
+                case .serverSentEvents: try serverSentEvents(request, user, host)
+                case .webSockets: try webSocket(request, user, host)
+                case .longPolling: try await longPolling(request, user, host)
+                }
+            if response.status.kind == .clientError { note(kind, response.status, request) }
+            return response
+        } catch let refused as Refusal {
+            note(kind, refused.response.status, request)
+            throw refused
         }
-        if request.headers[.upgrade]?.lowercased().contains("websocket") == true {
-            return try webSocket(request, user, host)
-        }
-        return try await longPolling(request, user, host)
+    }
+
+    private static func wanted(by request: HubRequest) -> TransportKind {
+        if request.headers[.accept]?.contains("text/event-stream") == true { return .serverSentEvents }
+        return request.headers[.upgrade]?.lowercased().contains("websocket") == true ? .webSockets : .longPolling
+    }
+
+    /// A client that goes on to its next transport will have this in its history.
+    private func note(_ kind: TransportKind, _ status: HTTPResponse.Status, _ request: HubRequest) {
+        guard let token = request.query("id").flatMap({ ConnectionID($0) }) else { return }
+        logger.debug(
+            "Transport refused",
+            metadata: ["signalr.transport": "\(kind.name.rawValue)", "http.response.status_code": "\(status.code)"])
+        sessions.note(.init(kind.name, .refused(status: status.code)), for: token)
     }
 
     /// The entry that the request's `id` names.
@@ -208,12 +229,16 @@ package final class HubEndpoint: Sendable {
     }
 
     private func connection(
-        _ pending: SessionTable.Pending, _ request: HubRequest, _ user: HubUser?, on eventLoop: any EventLoop
+        _ pending: SessionTable.Pending, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?,
+        on eventLoop: any EventLoop
     ) -> Connection {
         let connection = Connection(
             id: pending.id, registry: registry, eventLoop: eventLoop, limits: limits, user: user,
             userID: options.userID(user, request), request: RequestFeatures(request))
         connection.isStateful = pending.isStateful
+        connection.beginHistory(
+            kind.name, offered: pending.isNegotiated ? offer(user).transports.map(\.name) : nil,
+            refused: pending.refused)
         connection.begin(makeSession(connection))
         return connection
     }
@@ -223,7 +248,9 @@ package final class HubEndpoint: Sendable {
         _ token: ConnectionID, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?,
         on eventLoop: any EventLoop
     ) throws -> Connection {
-        let made = sessions.activate(token, as: kind) { self.connection($0, request, user, on: eventLoop) }
+        let made = sessions.activate(token, as: kind) {
+            self.connection($0, as: kind, request, user, on: eventLoop)
+        }
         switch made {
         case .made(let connection, let early):
             let release: @Sendable () -> Void = { [sessions] in sessions.ended(token, lingers: kind == .longPolling) }
@@ -243,7 +270,7 @@ package final class HubEndpoint: Sendable {
             let id = ConnectionID()
             try checkEnabled(.webSockets, user)
             let channel = try takeable(host, .webSockets)
-            _ = sessions.insert(.init(id: id, isStateful: false), token: id, unbounded: true)
+            _ = sessions.insert(.init(id: id, isStateful: false, isNegotiated: false), token: id, unbounded: true)
             let response = upgrade(
                 head, try activate(id, as: .webSockets, request, user, on: channel.eventLoop), resumes: false)
             if response.takeOver == nil { sessions.remove(id) }

@@ -11,6 +11,10 @@ final class SessionTable: Sendable {
         let isStateful: Bool
         /// Bytes that were posted before any transport came.
         var early: ByteBuffer?
+        /// Whether its transports were offered, rather than taken for granted.
+        var isNegotiated = true
+        /// Transports that the client asked for in vain.
+        var refused: [TransportHistory.Attempt] = []
     }
 
     enum Entry: Sendable {
@@ -80,6 +84,19 @@ final class SessionTable: Sendable {
             }
         }
     }
+
+    /// Remembers that a transport was refused; only the first few, since everybody with the token can ask.
+    func note(_ refused: TransportHistory.Attempt, for token: ConnectionID) {
+        state.withLockedValue { state in
+            guard case .pending(var pending) = state.entries[token], pending.refused.count < Self.longestRefused else {
+                return
+            }
+            pending.refused.append(refused)
+            state.entries[token] = .pending(pending)
+        }
+    }
+
+    private static let longestRefused = 8
 
     /// Keeps bytes for the session to come; false when there is no such entry or no room.
     func keep(_ bytes: ByteBuffer, for token: ConnectionID, limit: Int) -> Bool {
