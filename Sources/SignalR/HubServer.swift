@@ -34,15 +34,17 @@ public final class HubServer: Sendable {
     ) throws(HubDefinitionError) {
         try self.init(
             hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger,
-            unknownMethod: ErrorText.unknownMethod)
+            makeBackplane: MemoryBackplane.init)
     }
 
     package init<H: Hub>(
         _ hub: H, options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger,
-        callTaker: (any HubCallTaker)? = nil, unknownMethod: @escaping @Sendable (_ target: String) -> String
+        callTaker: (any HubCallTaker)? = nil,
+        makeBackplane: (ConnectionRegistry, ClientResults) -> any Backplane = MemoryBackplane.init,
+        unknownMethod: (@Sendable (_ target: String) -> String)? = nil
     ) throws(HubDefinitionError) {
         self.callTaker = callTaker
-        self.unknownMethod = unknownMethod
+        self.unknownMethod = unknownMethod ?? ErrorText.unknownMethod
         var methods: [String: HubMethod] = [:]
         for definition in H.methods {
             let method = HubMethod(definition, of: hub)
@@ -60,7 +62,7 @@ public final class HubServer: Sendable {
         self.registry = ConnectionRegistry(
             group: eventLoopGroup, codecs: options.codecs + [ClassicHubCodec()], logger: logger)
         self.results = ClientResults()
-        self.backplane = MemoryBackplane(registry: registry, results: results)
+        self.backplane = makeBackplane(registry, results)
         self.traces = !(InstrumentationSystem.tracer is NoOpTracer)
         let filters = options.filters
         self.onReconnected = { context in try await hub.onReconnected(context) }

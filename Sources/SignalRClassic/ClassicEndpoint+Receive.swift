@@ -82,7 +82,8 @@ extension ClassicEndpoint {
             self.options.keys.readGroupsToken($0, of: caller.client.id)
         }
         return ReceiveRequest(
-            transport: caller.transport, offered: offered, action: .init(action, on: caller.transport), version: request.version,
+            transport: caller.transport, offered: offered, action: .init(action, on: caller.transport),
+            version: request.version,
             cursor: cursor, isFromElsewhere: messageID != nil && cursor == nil, groups: groups ?? [],
             hubs: caller.hubs, request: RequestFeatures(request.http), user: caller.user)
     }
@@ -95,7 +96,8 @@ extension ClassicEndpoint {
     ) throws -> ClassicSession {
         let id = caller.client.id
         let loop =
-            cursor.flatMap { BusClock.loop($0.loop) } ?? eventLoop ?? self.carriers.anyEventLoop(for: id)
+            cursor.flatMap { $0.process == BusClock.process ? BusClock.loop($0.loop) : nil } ?? eventLoop
+            ?? self.carriers.anyEventLoop(for: id)
         let found = self.sessions.session(id) {
             let carrier = Connection(
                 id: id, registry: self.carriers, eventLoop: loop, limits: self.limits, user: caller.user, userID: nil,
@@ -159,7 +161,7 @@ extension ClassicEndpoint {
         return HubResponse(.ok, headers: headers) { host in
             try host.channel.pipeline.syncOperations.addHandler(
                 ClassicStream(
-                    session.carrier, packaging, opening: opening,
+                    session.carrier, packaging, opening: opening, output: host.output,
                     willAttach: { session.carrier.onLoop { session.expect(wanted) } }))
         }
     }

@@ -32,7 +32,11 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// What the transport that is about to come was asked for with.
     private var upcoming: ReceiveRequest?
     private var hasReceived = false
-    var flow = Flow.away
+    /// Whether this server heard of the client when it came with a cursor, so that messages from before may be for it.
+    private(set) var isReturning = false
+    var flow = Flow.away {
+        didSet { self.carrier.follower = if case .pushing = self.flow { self.seats.first?.connection } else { nil } }
+    }
     /// Counts transports, so that late work for an older one stops.
     private var generation = 0
     /// While pulling: everything up to here was sent.
@@ -67,7 +71,6 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         case pushing
     }
 
-
     init(_ carrier: Connection, _ endpoint: ClassicEndpoint, userName: String) {
         self.carrier = carrier
         self.endpoint = endpoint
@@ -99,6 +102,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         self.receivingSince = self.carrier.now
         let isNew = !self.hasReceived
         self.hasReceived = true
+        self.isReturning = isNew && request.cursor != nil
         for admission in request.hubs { self.seat(admission, request.request, request.user) }
         if isNew, request.action != .connect { self.takeAsStarted() }
         self.place(request)
@@ -183,11 +187,15 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
             self.owesGap = request.isFromElsewhere
             return
         }
-        let isHere = cursor.loop == BusClock.number(of: self.carrier.eventLoop)
-        // A number that nobody has given yet: all that is kept (classic protocol reference, §17).
-        self.position = isHere ? (cursor.sequence <= BusClock.now ? cursor.sequence : 0) : BusClock.now
-        self.owesGap = !isHere
         self.gapTold = 0
+        if cursor.process == BusClock.process, cursor.loop == BusClock.number(of: self.carrier.eventLoop) {
+            // A number that nobody has given yet: all that is kept (classic protocol reference, §17).
+            self.position = cursor.sequence <= BusClock.now ? cursor.sequence : 0
+        } else {
+            let begins = self.seats.map { $0.begin(at: cursor.places) }
+            self.position = begins.reduce(BusClock.now) { min($0, $1 ?? $0) }
+            self.owesGap = begins.isEmpty || begins.contains(nil)
+        }
         self.noticeGap()
     }
 

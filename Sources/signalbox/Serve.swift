@@ -34,7 +34,8 @@ struct Serve: AsyncParsableCommand, Configurable {
         .flag("playground"), .flag("classic-jsonp"),
         .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
         "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
-        "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
+        "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
+        "log-level",
     ]
 
     @OptionGroup(title: "Listening") var listening: Listening

@@ -78,7 +78,8 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         ["--mode", "serverless", "--upstream", "nowhere"], ["--upstream", "http://localhost"],
         ["--mode", "serverless", "--upstream", "http://localhost/{user}"], ["--upstream-concurrency", "0"],
         ["--upstream-timeout", "never"], ["--handshake-timeout", "0"], ["--maximum-queue", "many"],
-        ["--mode", "other"], ["extra"], ["--unknown"], ["--transports", "foreverFrame"], ["--transports", "carrierPigeon"],
+        ["--mode", "other"], ["extra"], ["--unknown"], ["--transports", "foreverFrame"],
+        ["--transports", "carrierPigeon"],
         ["--transports", ""],
     ])
     func mistakesAreUsageErrors(_ options: [String]) {

@@ -30,7 +30,8 @@ import Testing
     }
 
     @Test func `Forever frames are of one generation only`() {
-        #expect(history(.longPolling, offered: [.longPolling]).earlier.map(\.transport) == [.webSockets, .serverSentEvents])
+        #expect(
+            history(.longPolling, offered: [.longPolling]).earlier.map(\.transport) == [.webSockets, .serverSentEvents])
         #expect(history(.longPolling).earlier.map(\.transport) == [.webSockets, .serverSentEvents, .foreverFrame])
     }
 

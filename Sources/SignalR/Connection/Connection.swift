@@ -93,6 +93,14 @@ package final class Connection: @unchecked Sendable {
     private(set) var isHolding = false { didSet { updateLane() } }
     private var held: Batch?
 
+    /// The connection whose messages go out through this one's transport as they are; nil for all but carriers of classic clients.
+    package var follower: Connection? {
+        didSet {
+            oldValue?.updateLane()
+            follower?.updateLane()
+        }
+    }
+
     /// Messages that wait for the next flush, or for a slow client.
     private var pending: Batch? { didSet { if (pending == nil) != (oldValue == nil) { updateLane() } } }
     private var isDirty = false
@@ -403,7 +411,10 @@ extension Connection {
     }
 
     /// The transport's ``Transport/idleSocket`` may have changed, or something in the connection.
-    func updateLane() { if shardIndex >= 0 { shard.lanes[shardIndex] = lane } }
+    package func updateLane() {
+        if shardIndex >= 0 { shard.lanes[shardIndex] = lane }
+        follower?.updateLane()
+    }
 
     /// The socket, if bytes sent to it now come after all others.
     package var idleSocket: NIOBSDSocket.Handle? { lane.socket }
