@@ -27,12 +27,12 @@ extension Backplane {
 package struct BackplaneStream: Sendable {
     /// Tells streams apart, those of other hubs and those of the past. The same on all nodes.
     package let id: UInt32
-    /// The position after which this node hears everything.
-    package let joinedAt: UInt64
+    /// The last position that this node was handed when it asked.
+    package let position: UInt64
 
-    package init(id: UInt32, joinedAt: UInt64) {
+    package init(id: UInt32, position: UInt64) {
         self.id = id
-        self.joinedAt = joinedAt
+        self.position = position
     }
 }
 

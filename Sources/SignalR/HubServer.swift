@@ -39,9 +39,8 @@ public final class HubServer: Sendable {
 
     package init<H: Hub>(
         _ hub: H, options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger,
-        callTaker: (any HubCallTaker)? = nil,
-        makeBackplane: (ConnectionRegistry, ClientResults) -> any Backplane = MemoryBackplane.init,
-        unknownMethod: (@Sendable (_ target: String) -> String)? = nil
+        callTaker: (any HubCallTaker)? = nil, unknownMethod: (@Sendable (_ target: String) -> String)? = nil,
+        makeBackplane: (ConnectionRegistry, ClientResults) -> any Backplane = MemoryBackplane.init
     ) throws(HubDefinitionError) {
         self.callTaker = callTaker
         self.unknownMethod = unknownMethod ?? ErrorText.unknownMethod

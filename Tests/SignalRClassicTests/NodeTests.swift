@@ -11,11 +11,11 @@ import Testing
 
 /// Two nodes of one hub, which share keys and a backplane.
 private struct Farm {
-    let (a, b): (Stage, Stage)
-    private let (broker, news) = (Broker(), Broker())
+    let a: Stage
+    let b: Stage
 
     init(_ change: (inout ClassicOptions) -> Void = { _ in }) throws {
-        let (broker, news) = (broker, news)
+        let (broker, news) = (Broker(), Broker())
         self.a = try Stage(change, chat: broker.join, news: news.join)
         self.b = try Stage(change, chat: broker.join, news: news.join)
     }
@@ -171,8 +171,8 @@ private struct Farm {
 }
 
 @Suite struct StreamMarksTests {
-    private func marks(joinedAt position: UInt64 = 10) -> StreamMarks {
-        StreamMarks(BackplaneStream(id: 1, joinedAt: position), since: 100)
+    private func marks(at position: UInt64 = 10) -> StreamMarks {
+        StreamMarks(BackplaneStream(id: 1, position: position), since: 100)
     }
 
     @Test func `Positions and numbers are found either way`() {
@@ -203,7 +203,7 @@ private struct Farm {
     }
 
     @Test func `The oldest go`() {
-        var marks = marks(joinedAt: 0)
+        var marks = marks(at: 0)
         for position in 1...70_000 as ClosedRange<UInt64> { marks.append(position, 100 + position) }
         #expect(marks.sequence(at: 4_464) == nil)
         #expect(marks.sequence(at: 4_465) == 4_565)

@@ -16,10 +16,14 @@ final class Broker: Sendable {
 
     func join(_ registry: ConnectionRegistry, _ results: ClientResults) -> SharedBackplane {
         self.state.withLockedValue { state in
-            let node = SharedBackplane(self, MemoryBackplane(registry: registry, results: results), state.position)
+            let node = SharedBackplane(self, MemoryBackplane(registry: registry, results: results))
             state.nodes.append(node)
             return node
         }
+    }
+
+    var stream: BackplaneStream {
+        BackplaneStream(id: self.id, position: self.state.withLockedValue { $0.position })
     }
 
     var nodes: [SharedBackplane] { self.state.withLockedValue { $0.nodes } }
@@ -42,12 +46,11 @@ final class Broker: Sendable {
 final class SharedBackplane: Backplane {
     private let broker: Broker
     let local: MemoryBackplane
-    let stream: BackplaneStream?
+    var stream: BackplaneStream? { self.broker.stream }
 
-    init(_ broker: Broker, _ local: MemoryBackplane, _ position: UInt64) {
+    init(_ broker: Broker, _ local: MemoryBackplane) {
         self.broker = broker
         self.local = local
-        self.stream = BackplaneStream(id: broker.id, joinedAt: position)
     }
 
     func publish(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) async throws {

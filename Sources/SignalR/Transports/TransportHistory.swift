@@ -80,11 +80,11 @@ public struct TransportHistory: Sendable, Hashable {
     ) {
         self.current = transport
         self.since = time
+        for attempt in refused { self.note(attempt) }
         let candidates = offered.map { Self.candidates(before: transport, offered: $0) } ?? []
         for (candidate, outcome) in candidates where !refused.contains(where: { $0.transport == candidate }) {
             self.note(Attempt(candidate, outcome, at: time))
         }
-        for attempt in refused { self.note(attempt) }
     }
 
     /// The client goes on with another transport, or with a new one of the same kind.

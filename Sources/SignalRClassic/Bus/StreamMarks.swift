@@ -23,7 +23,7 @@ struct StreamMarks {
 
     init(_ stream: BackplaneStream, since sequence: UInt64) {
         self.stream = stream.id
-        self.base = Mark(position: stream.joinedAt, sequence: sequence)
+        self.base = Mark(position: stream.position, sequence: sequence)
     }
 
     /// The last position that was delivered here.
@@ -33,7 +33,7 @@ struct StreamMarks {
         // One message to several connections.
         if let newest = self.marks.last, newest.position == position { return }
         if position <= self.last {
-            // It was under way when this node came, which is fine; or the stream began anew, and what was is of no use.
+            // It was under way when this journal began, which is fine; or the stream began anew, and what was is of no use.
             self.marks.removeAll()
             self.base = Mark(position: position > 0 ? position - 1 : 0, sequence: sequence > 0 ? sequence - 1 : 0)
         }

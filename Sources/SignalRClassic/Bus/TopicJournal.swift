@@ -198,6 +198,10 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
     }
 
     private func addOrphan(_ topic: Topic) -> Entry {
+        if self.orphans >= 2 * Self.maximumOrphans {
+            self.sweeper?.cancel()
+            self.sweep()
+        }
         self.orphans += 1
         self.sweepLater()
         return self.add(topic)
