@@ -19,7 +19,7 @@ import Testing
             let target = "/hub?id=\(negotiated.token)"
             let refused = try await server.request("GET", target, headers: WebSocketClient.handshake)
             #expect(refused.status == 404)
-            let client = HubClient(try await LongPollingClient(server, target), .json)
+            let client = HubClient(try await LongPollingClient(server, target, headers: []), .json)
             #expect(try await client.handshake(.json) == "{}")
             #expect(
                 try await history(server, negotiated.connectionId).description
