@@ -33,16 +33,16 @@ public final class HubServer: Sendable {
         logger: Logger = Logger(label: "SignalR")
     ) throws(HubDefinitionError) {
         try self.init(
-            hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger,
-            unknownMethod: ErrorText.unknownMethod)
+            hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger, callTaker: nil)
     }
 
     package init<H: Hub>(
         _ hub: H, options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger,
-        callTaker: (any HubCallTaker)? = nil, unknownMethod: @escaping @Sendable (_ target: String) -> String
+        callTaker: (any HubCallTaker)? = nil, unknownMethod: (@Sendable (_ target: String) -> String)? = nil,
+        backplane: ((ConnectionRegistry) -> any Backplane)? = nil
     ) throws(HubDefinitionError) {
         self.callTaker = callTaker
-        self.unknownMethod = unknownMethod
+        self.unknownMethod = unknownMethod ?? ErrorText.unknownMethod
         var methods: [String: HubMethod] = [:]
         for definition in H.methods {
             let method = HubMethod(definition, of: hub)
@@ -60,7 +60,7 @@ public final class HubServer: Sendable {
         self.registry = ConnectionRegistry(
             group: eventLoopGroup, codecs: options.codecs + [ClassicHubCodec()], logger: logger)
         self.results = ClientResults()
-        self.backplane = MemoryBackplane(registry: registry, results: results)
+        self.backplane = backplane?(registry) ?? MemoryBackplane(registry: registry, results: results)
         self.traces = !(InstrumentationSystem.tracer is NoOpTracer)
         let filters = options.filters
         self.onReconnected = { context in try await hub.onReconnected(context) }
@@ -195,10 +195,10 @@ public final class HubServer: Sendable {
 
     // MARK: Client results
 
-    func askClient(_ connectionID: String, method: String, arguments: [HubPayload]) async throws -> HubPayload {
+    func askClient(_ connectionID: String, method: String, arguments: [HubPayload], in scope: CallScope?) async throws -> HubPayload {
         let invocation = HubMessage.Invocation(
             id: results.nextID(), target: method, arguments: .payloads(arguments))
-        switch try await backplane.ask(connectionID, invocation) {
+        switch try await backplane.ask(connectionID, invocation, in: scope) {
         case .result(let payload): return payload
         case .failure(let message): throw HubError(message)
         case .void: return .value(.null)

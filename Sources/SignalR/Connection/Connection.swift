@@ -65,6 +65,8 @@ package final class Connection: @unchecked Sendable {
     package let userID: String?
     package let request: RequestFeatures
     package let limits: ConnectionLimits
+    /// The id that hubs and other clients know it by.
+    package var name: String { request.origin?.connectionName ?? id.description }
 
     // MARK: State, on the event loop
 
@@ -190,9 +192,10 @@ extension Connection {
         }
     }
 
-    /// The new socket of a stateful client: what was not acknowledged is sent again before anything new.
+    /// The new socket of a stateful client, or the old transport to a new socket elsewhere: what was not acknowledged is sent again before
+    /// anything new.
     package func resume(_ transport: any Transport) {
-        self.transport?.close(.transportEnded)
+        if self.transport !== transport { self.transport?.close(.transportEnded) }
         pending = nil
         attach(transport)
         if state == .open { session?.resumed() }
