@@ -255,9 +255,8 @@ let package = Package(
         .testTarget(
             name: "SignalRServiceLinkTests",
             dependencies: [
-                "SignalR", "SignalRAccess", "SignalRHummingbird", "SignalRService", "SignalRServiceLink", "SignalRWire",
-                "_SignalRWebSocket",
-                .product(name: "Hummingbird", package: "hummingbird"),
+                "SignalR", "SignalRAccess", "SignalRServiceLink", "SignalRWire", "_SignalRWebSocket",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -354,7 +353,7 @@ let package = Package(
             dependencies: [
                 "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRClassic",
                 "SignalRHummingbird",
-                "SignalRService",
+                "SignalRService", "SignalRServiceLink",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Crypto", package: "swift-crypto"),

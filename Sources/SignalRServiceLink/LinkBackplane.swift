@@ -34,12 +34,20 @@ final class LinkBackplane: Backplane {
     func publish(
         _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?
     ) async throws {
-        let connection = try pool.pick(scope)
+        let way = try pool.way(scope, to: Self.receiver(target))
         let payloads = payloads(of: message)
         guard !payloads.isEmpty else { return }
         let multicast = ServiceMessage.Multicast(
             to: .init(target), payloads, excludedConnections: excluding, extension: mark)
-        await connection.send(.multicast(multicast), behind: scope?.caller.connection)
+        await way.server.send(.multicast(multicast), behind: way.caller)
+    }
+
+    /// What stands for the receivers where the order matters.
+    private static func receiver(_ target: HubTarget) -> String {
+        switch target {
+        case .all: ""
+        case .connections(let names), .groups(let names), .users(let names): names.first ?? ""
+        }
     }
 
     /// One for each protocol in which the message can be written.
@@ -62,7 +70,8 @@ final class LinkBackplane: Backplane {
         of connectionID: String, in group: String, to isMember: Bool, in scope: CallScope?
     ) async throws {
         let mark = mark
-        _ = try await pool.pick(scope).ask(behind: scope?.caller.connection) { id in
+        let way = try pool.way(scope, to: group)
+        _ = try await way.server.ask(behind: way.caller) { id in
             .membership(.init(.connection(connectionID), group: group, isJoin: isMember, ackID: id, extension: mark))
         }
     }
@@ -72,12 +81,12 @@ final class LinkBackplane: Backplane {
     func ask(
         _ connectionID: String, _ invocation: HubMessage.Invocation, in scope: CallScope?
     ) async throws -> HubMessage.Completion.Outcome {
-        let connection = try pool.pick(scope)
-        return try await questions.ask(connectionID, by: connection) { [self] call in
+        let way = try pool.way(scope, to: connectionID)
+        return try await questions.ask(connectionID, by: way.server) { [self] call in
             var invocation = invocation
             invocation.id = call.invocationID
             let payloads = payloads(of: Outgoing(.invocation(invocation)))
-            await connection.send(.clientInvocation(call, payloads), behind: scope?.caller.connection)
+            await way.server.send(.clientInvocation(call, payloads), behind: way.caller)
         }
     }
 

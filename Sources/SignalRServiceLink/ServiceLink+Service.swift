@@ -80,6 +80,6 @@ extension ServiceLink {
     private func ask(
         _ message: @escaping @Sendable (_ ackID: Int32) -> ServiceMessage
     ) async throws -> ServerConnection.Answer {
-        try await pool.pick(nil).ask(message)
+        try await pool.way(nil, to: "").server.ask(message)
     }
 }

@@ -1,6 +1,7 @@
 // SignalBox: a linked hub for the time of one test, with the test as the service
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTypes
 import Logging
 import NIOCore
 import NIOPosix

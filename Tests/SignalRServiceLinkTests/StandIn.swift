@@ -47,7 +47,7 @@ let welcome = "059402a080c0"
 final class Peer: Sendable {
     let channel: any Channel
     /// nil is the end.
-    fileprivate let inbox = Mailbox<(message: ServiceMessage, hex: String)?>()
+    let inbox = Mailbox<(message: ServiceMessage, hex: String)?>()
     fileprivate let request: EventLoopPromise<String>
 
     fileprivate init(_ channel: any Channel) {

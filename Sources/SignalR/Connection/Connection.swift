@@ -31,6 +31,8 @@ package protocol ConnectionSession: AnyObject {
     var outlivesTransport: Bool { get }
     /// Whether the client can answer a call with a result.
     var answersCalls: Bool { get }
+    /// Whether the client waits for something that only this session can still give it.
+    var owesAnswers: Bool { get }
     /// A transport took the place of another, or is the first of a connection whose transports come by ``Connection/resume(_:)``.
     func resumed()
     /// Server code made the connection a member of a group, or took it out.
@@ -44,6 +46,7 @@ extension ConnectionSession {
     package func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {}
     package var outlivesTransport: Bool { false }
     package var answersCalls: Bool { true }
+    package var owesAnswers: Bool { false }
     package func writabilityChanged(_ canWrite: Bool) {}
     package func membershipChanged(of group: String, to isMember: Bool) {}
     package func addressed(_ message: Outgoing) -> Outgoing { message }

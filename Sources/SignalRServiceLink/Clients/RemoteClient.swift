@@ -26,6 +26,8 @@ final class RemoteClient: Transport, ConnectionOrigin, @unchecked Sendable {
     /// Whether the service need not be told of the end.
     private var isSilent = false
     private var isPaused = false
+    /// The service waits for the client to come to rest.
+    private var isPausing = false
 
     init(_ introduction: ServiceMessage.OpenConnection, server: ServerConnection) {
         self.connectionName = introduction.id
@@ -77,18 +79,26 @@ final class RemoteClient: Transport, ConnectionOrigin, @unchecked Sendable {
     func flow(_ operation: Int32) {
         switch operation {
         case FlowControl.pause:
-            connection?.flush()
-            isPaused = true
-            writabilityChanged()
-            server.write(
-                .flowControl(
-                    id: connectionName, kind: FlowControl.client, operation: FlowControl.pauseAck, []))
+            isPausing = true
+            pauseIfAtRest()
         case FlowControl.resume:
-            isPaused = false
+            (isPausing, isPaused) = (false, false)
             writabilityChanged()
         case FlowControl.offline: serviceLost("offline")
         default: break
         }
+    }
+
+    func heartbeat() { pauseIfAtRest() }
+
+    /// Calls and streams end first: nobody else could answer them. If they take too long the service gives up.
+    private func pauseIfAtRest() {
+        guard isPausing, let connection, connection.session?.owesAnswers == false else { return }
+        connection.flush()
+        (isPausing, isPaused) = (false, true)
+        writabilityChanged()
+        server.write(
+            .flowControl(id: connectionName, kind: FlowControl.client, operation: FlowControl.pauseAck, []))
     }
 
     func writabilityChanged() { connection?.writabilityChanged(canWrite, of: self) }

@@ -17,13 +17,16 @@ final class ConnectionPool: Sendable {
         connections.withLockedValue { $0.removeAll { $0 === connection } }
     }
 
-    /// Inside a hub's call the caller's own connection, which keeps the order; outside any.
+    /// The way of a message: inside a hub's call by the caller's own connection, behind what the caller is sent; outside by one that is the
+    /// same for the same receiver, as long as connections neither come nor go. Both keep the order.
     /// - Throws: ``ServiceLinkError/Code/notConnected``.
-    func pick(_ scope: CallScope?) throws -> ServerConnection {
-        if let client = scope?.caller.connection.request.origin as? RemoteClient { return client.server }
-        guard let connection = connections.withLockedValue({ $0.randomElement() }) else {
-            throw ServiceLinkError.notConnected
+    func way(_ scope: CallScope?, to receiver: String) throws -> (server: ServerConnection, caller: Connection?) {
+        if let caller = scope?.caller.connection, let client = caller.request.origin as? RemoteClient {
+            return (client.server, caller)
         }
-        return connection
+        let place = Int(receiver.hashValue.magnitude >> 1)
+        let server = connections.withLockedValue { $0.isEmpty ? nil : $0[place % $0.count] }
+        guard let server else { throw ServiceLinkError.notConnected }
+        return (server, nil)
     }
 }

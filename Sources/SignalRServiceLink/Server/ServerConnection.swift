@@ -124,7 +124,7 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
 
     func received(_ bytes: ByteBuffer) {
         lastReceived = .now()
-        inbound.writeImmutableBuffer(bytes)
+        inbound.append(bytes)
         do {
             while phase == .handshake || phase == .running, let message = try ServiceCodec.read(from: &inbound) {
                 if phase == .running { receive(message) } else { shakeHands(message) }

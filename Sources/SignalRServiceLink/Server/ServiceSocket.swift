@@ -82,7 +82,7 @@ final class ServiceSocket: ChannelInboundHandler, RemovableChannelHandler, @unch
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        inbound.writeImmutableBuffer(unwrapInboundIn(data))
+        inbound.append(unwrapInboundIn(data))
         do throws(WebSocketError) {
             if phase == .opening {
                 switch try handshake.answer(from: &inbound) {
@@ -182,5 +182,14 @@ final class ServiceSocket: ChannelInboundHandler, RemovableChannelHandler, @unch
         inbound = ByteBuffer()
         context?.close(promise: nil)
         user?.ended(reason)
+    }
+}
+
+extension ByteBuffer {
+    /// Puts bytes behind those not read yet, and lets go of those that were.
+    mutating func append(_ bytes: ByteBuffer) {
+        guard readableBytes > 0 else { return self = bytes }
+        self = slice()
+        writeImmutableBuffer(bytes)
     }
 }
