@@ -10,7 +10,7 @@ package protocol Backplane: Sendable {
     /// - Parameters:
     ///   - excluding: connection ids.
     ///   - scope: the call that sends; nil outside of hub methods.
-    func publish(
+    nonisolated(nonsending) func publish(
         _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?) async throws
     /// Returns when the change is effective on the node that has the connection. Does nothing for unknown connections.
     func setMembership(
@@ -30,7 +30,7 @@ package struct MemoryBackplane: Backplane {
     let registry: ConnectionRegistry
     let results: ClientResults
 
-    package func publish(
+    nonisolated(nonsending) package func publish(
         _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?
     ) async throws {
         registry.deliver(message, to: target, excluding: Set(excluding.compactMap { ConnectionID($0) }))

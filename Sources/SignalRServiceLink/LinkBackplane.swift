@@ -31,7 +31,7 @@ final class LinkBackplane: Backplane {
 
     // MARK: Sends
 
-    func publish(
+    nonisolated(nonsending) func publish(
         _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?
     ) async throws {
         let way = try pool.way(scope, to: Self.receiver(target))

@@ -170,7 +170,7 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
     }
 
     /// Sends a message, behind what `client` has in its queue; waits while the service reads too slowly.
-    func send(_ message: ServiceMessage, behind client: Connection? = nil) async {
+    nonisolated(nonsending) func send(_ message: ServiceMessage, behind client: Connection? = nil) async {
         if congested.load(ordering: .relaxed) { await writable() }
         onLoop {
             client?.flush()
