@@ -380,7 +380,8 @@ let package = Package(
 
 // The examples of the README, so that they always compile.
 package.targets += [
-    ("Chat", []), ("Streaming", []), ("Authentication", ["SignalRAuthentication"]), ("ServiceLink", ["SignalRServiceLink"]),
+    ("Chat", []), ("Streaming", []), ("Authentication", ["SignalRAuthentication"]),
+    ("ServiceLink", ["SignalRServiceLink"]),
 ].map { name, more in
     .executableTarget(
         name: "\(name)Example",

@@ -48,7 +48,8 @@ import SignalRServiceLink
         let configuration = ApplicationConfiguration(address: .hostname("127.0.0.1", port: port))
         guard let service = environment["SIGNALBOX_CONNECTION_STRING"] else {
             try router.signalR("/chat", hub: Chat())
-            return try await Application(router: router, server: .signalR(router), configuration: configuration).runService()
+            return try await Application(router: router, server: .signalR(router), configuration: configuration)
+                .runService()
         }
         let chat = try router.signalR("/chat", hub: Chat(), service: service)
         var app = Application(router: router, server: .signalR(router), configuration: configuration)

@@ -195,7 +195,9 @@ public final class HubServer: Sendable {
 
     // MARK: Client results
 
-    func askClient(_ connectionID: String, method: String, arguments: [HubPayload], in scope: CallScope?) async throws -> HubPayload {
+    func askClient(
+        _ connectionID: String, method: String, arguments: [HubPayload], in scope: CallScope?
+    ) async throws -> HubPayload {
         let invocation = HubMessage.Invocation(
             id: results.nextID(), target: method, arguments: .payloads(arguments))
         switch try await backplane.ask(connectionID, invocation, in: scope) {

@@ -10,7 +10,9 @@ import Foundation
 public enum ServerName {
     /// The machine's name and 32 random hexadecimal digits (service reference, "HTTP upgrade").
     public static let ofThisProcess: String = {
-        let machine = ProcessInfo.processInfo.hostName.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+        let machine = ProcessInfo.processInfo.hostName.filter {
+            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-")
+        }
         return "\(machine.isEmpty ? "server" : machine)_\(hexadecimal(digits: 32))"
     }()
 

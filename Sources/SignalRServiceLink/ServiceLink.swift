@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Logging
+import NIOConcurrencyHelpers
 public import NIOCore
 public import ServiceLifecycle
 public import SignalR
 import SignalRAccess
-import NIOConcurrencyHelpers
 import SignalRWire
 import Synchronization
 
@@ -120,7 +120,9 @@ public final class ServiceLink: Service {
     /// From any thread: the service asked for one more connection. It is not made again when it is lost.
     func connect(to target: String) {
         state.withLockedValue { state in
-            guard options.connectionCount + state.onDemand < options.maximumConnectionCount, !state.isStopping else { return }
+            guard options.connectionCount + state.onDemand < options.maximumConnectionCount, !state.isStopping else {
+                return
+            }
             state.onDemand += 1
             state.demands?.yield(target)
         }
@@ -140,7 +142,9 @@ public final class ServiceLink: Service {
         let connection = ServerConnection(self, kind: kind, target: target, on: eventLoopGroup.next())
         do {
             let end = try await connection.live()
-            if !end.wasRunning { connection.log("The service did not take the connection", level: .warning, detail: end.reason) }
+            if !end.wasRunning {
+                connection.log("The service did not take the connection", level: .warning, detail: end.reason)
+            }
             return end.wasRunning
         } catch {
             connection.log("The service cannot be reached", level: .warning, detail: "\(error)")

@@ -20,7 +20,8 @@ public struct ServiceLinkError: Error, Sendable, Equatable, CustomStringConverti
     public var description: String { message }
 
     static let notConnected = ServiceLinkError(
-        code: .notConnected, message: "The service is not connected; add the link to the app's services and look at its log.")
+        code: .notConnected,
+        message: "The service is not connected; add the link to the app's services and look at its log.")
     static let connectionLost = ServiceLinkError(
         code: .notConnected, message: "The connection to the service was lost before it answered.")
     static let timeout = ServiceLinkError(code: .timeout, message: "The service did not answer in time.")

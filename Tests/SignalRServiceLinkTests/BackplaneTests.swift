@@ -25,11 +25,13 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
                 #expect(try await peer.message() == .multicast(multicast))
             }
             try await expect(clients.all, .init(to: .all, payload("m")))
-            try await expect(clients.allExcept(["x", "y"]), .init(to: .all, payload("m"), excludedConnections: ["x", "y"]))
+            try await expect(
+                clients.allExcept(["x", "y"]), .init(to: .all, payload("m"), excludedConnections: ["x", "y"]))
             try await expect(clients.client("x"), .init(to: .connections(["x"]), payload("m")))
             try await expect(clients.clients(["x", "y"]), .init(to: .connections(["x", "y"]), payload("m")))
             try await expect(clients.group("g"), .init(to: .group("g"), payload("m")))
-            try await expect(clients.groupExcept("g", ["x"]), .init(to: .group("g"), payload("m"), excludedConnections: ["x"]))
+            try await expect(
+                clients.groupExcept("g", ["x"]), .init(to: .group("g"), payload("m"), excludedConnections: ["x"]))
             try await expect(clients.groups(["g", "h"]), .init(to: .groups(["g", "h"]), payload("m")))
             try await expect(clients.user("u"), .init(to: .user("u"), payload("m")))
             try await expect(clients.users(["u", "v"]), .init(to: .users(["u", "v"]), payload("m")))
@@ -38,7 +40,9 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
 
     /// The vectors' frame.
     @Test func everyProtocolOnce() async throws {
-        try await withLink { _, hub in hub.codecs = HubOptions().codecs } _: { stage in
+        try await withLink { _, hub in
+            hub.codecs = HubOptions().codecs
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await eventually { stage.link.isConnected }
             try await stage.link.context.clients.group("g").send("echo", "a", 1)
@@ -78,7 +82,9 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
 
     /// What a call sends goes by its client's own connection, in order with the client's own data.
     @Test func callsStayOnTheirConnection() async throws {
-        try await withLink { link, _ in link.connectionCount = 4 } _: { stage in
+        try await withLink { link, _ in
+            link.connectionCount = 4
+        } _: { stage in
             var peers: [Peer] = []
             for _ in 0..<4 { peers.append(try await stage.service.connection()) }
             let peer = peers[2]
@@ -113,12 +119,15 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
     }
 
     @Test func acknowledgements() async throws {
-        try await withLink { link, _ in link.ackTimeout = .seconds(60) } _: { stage in
+        try await withLink { link, _ in
+            link.ackTimeout = .seconds(60)
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await eventually { stage.link.isConnected }
             func status(_ status: Int32) async throws -> Task<Void, any Error> {
                 let task = stage.task { try await $0.context.groups.remove("x", from: "g") }
-                guard case .membership(let leave) = try await peer.message(), let ack = leave.ackID, !leave.isJoin else {
+                guard case .membership(let leave) = try await peer.message(), let ack = leave.ackID, !leave.isJoin
+                else {
                     throw Unexpected(what: "no leave")
                 }
                 try await peer.send(.ack(id: ack, status: status, message: "why", payload: nil, []))
@@ -139,7 +148,9 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
     }
 
     @Test func anAcknowledgementThatDoesNotCome() async throws {
-        try await withLink { link, _ in link.ackTimeout = .milliseconds(100) } _: { stage in
+        try await withLink { link, _ in
+            link.ackTimeout = .milliseconds(100)
+        } _: { stage in
             _ = try await stage.service.connection()
             try await eventually { stage.link.isConnected }
             await #expect(throws: ServiceLinkError.timeout) { try await stage.link.exists(.user("u")) }
@@ -187,11 +198,15 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
             #expect(!isThere && subject(message) == .group("g"))
             (isThere, message) = try await answer(1) { try await $0.isUser("u", in: "g") }
             #expect(isThere && subject(message) == .userInGroup(user: "u", group: "g"))
-            guard case .membership(let add) = try await answer(1, { try await $0.addUser("u", to: "g", lifetime: .seconds(5)) }).1,
+            guard
+                case .membership(let add) = try await answer(
+                    1, { try await $0.addUser("u", to: "g", lifetime: .seconds(5)) }
+                ).1,
                 case .membership(let remove) = try await answer(1, { try await $0.removeUser("u", from: nil) }).1,
                 case .membership(let leave) = try await answer(1, { try await $0.removeFromAllGroups("c") }).1,
                 case .closing(let closing) = try await answer(
-                    1, { try await $0.close(.group("g"), reason: "late", excluding: ["c"]) }).1
+                    1, { try await $0.close(.group("g"), reason: "late", excluding: ["c"]) }
+                ).1
             else { throw Unexpected(what: "other messages") }
             #expect(add.member == .user("u") && add.isJoin && add.extension.lifetime == 5)
             #expect(remove.member == .user("u") && !remove.isJoin && remove.group == nil)
@@ -237,7 +252,8 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
             try await eventually { stage.link.isConnected }
             let task = stage.task { try await $0.context.clients.client("conn1").invoke("Ask", returning: Int.self) }
             let (call, _) = try await question(peer)
-            let completion = ByteBuffer(string: #"{"type":3,"invocationId":"\#(call.invocationID)","result":7}"# + "\u{1E}")
+            let completion = ByteBuffer(
+                string: #"{"type":3,"invocationId":"\#(call.invocationID)","result":7}"# + "\u{1E}")
             try await peer.send(
                 .serviceMapping(invocationID: call.invocationID, connectionID: "conn1", instanceID: "inst-1", []),
                 .clientCompletion(call, protocol: "JSON", completion))
@@ -245,8 +261,10 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
 
             try await peer.welcome("conn1")
             try await peer.send(
-                hex: "629622a9636f6e6e312d302d31a5636f6e6e31a2533181a46a736f6ec4447b2274797065223a312c22696e766f63617469"
-                    + "6f6e4964223a22636f6e6e312d302d31222c22746172676574223a2241736b222c22617267756d656e7473223a5b5d7d1e80")
+                hex:
+                    "629622a9636f6e6e312d302d31a5636f6e6e31a2533181a46a736f6ec4447b2274797065223a312c22696e766f63617469"
+                    + "6f6e4964223a22636f6e6e312d302d31222c22746172676574223a2241736b222c22617267756d656e7473223a5b5d7d1e80"
+            )
             try await peer.send(
                 hex: "3c9406a5636f6e6e31c4317b2274797065223a332c22696e766f636174696f6e4964223a22636f6e6e312d302d31222c"
                     + "22726573756c74223a377d1e80")

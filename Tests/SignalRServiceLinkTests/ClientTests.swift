@@ -14,13 +14,15 @@ import Testing
         try await withLink { _, _ in
         } _: { stage in
             let peer = try await stage.service.connection()
-            try await peer.send(hex: "299604a5636f6e6e3181aa617372732e732e756964a2753180a93f6875623d636861748103a46a736f6e")
+            try await peer.send(
+                hex: "299604a5636f6e6e3181aa617372732e732e756964a2753180a93f6875623d636861748103a46a736f6e")
             try await peer.send(
                 hex: "2b9406a5636f6e6e31c4207b2270726f746f636f6c223a226a736f6e222c2276657273696f6e223a317d1e80")
             #expect(try await peer.next().hex == "0e9406a5636f6e6e31c4037b7d1e80")
             try await stage.news.expect("connected conn1")
             try await peer.send(
-                hex: "4c9406a5636f6e6e31c4417b2274797065223a312c22696e766f636174696f6e4964223a2230222c22746172676574223a"
+                hex:
+                    "4c9406a5636f6e6e31c4417b2274797065223a312c22696e766f636174696f6e4964223a2230222c22746172676574223a"
                     + "224563686f222c22617267756d656e7473223a5b226869225d7d1e80")
             #expect(
                 try await peer.next().hex
@@ -59,7 +61,8 @@ import Testing
         } _: { stage in
             let peer = try await stage.service.connection()
             try await peer.welcome(
-                "a.foreign-id", claims: [.init("asrs.s.uid", "ada"), .init(role, "x"), .init(role, "y"), .init("exp", "1")],
+                "a.foreign-id",
+                claims: [.init("asrs.s.uid", "ada"), .init(role, "x"), .init(role, "y"), .init("exp", "1")],
                 headers: [
                     .init("X-Forwarded-For", ["1.1.1.1, 2.2.2.2"]), .init("User-Agent", ["test"]),
                     .init("Asrs-Instance-Id", ["i"]),
@@ -71,7 +74,8 @@ import Testing
                     + "\u{1E}")
             // By its id, whatever form that has.
             #expect(await stage.link.context.presence.isConnected(.connections(["a.foreign-id"])))
-            #expect(await stage.link.context.presence.members(of: .users(["ada"])).map(\.connectionID) == ["a.foreign-id"])
+            #expect(
+                await stage.link.context.presence.members(of: .users(["ada"])).map(\.connectionID) == ["a.foreign-id"])
         }
     }
 
@@ -140,7 +144,9 @@ import Testing
     }
 
     @Test func tooManyClients() async throws {
-        try await withLink { link, _ in link.maximumClients = 1 } _: { stage in
+        try await withLink { link, _ in
+            link.maximumClients = 1
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await peer.welcome("c1")
             try await peer.introduce("c2")
@@ -217,7 +223,9 @@ import Testing
             let peer = try await stage.service.connection()
             try await peer.welcome("c1")
             try await peer.call("c1", "AskMe")
-            guard case .clientInvocation(let call, _) = try await peer.message() else { throw Unexpected(what: "no question") }
+            guard case .clientInvocation(let call, _) = try await peer.message() else {
+                throw Unexpected(what: "no question")
+            }
             try await peer.send(.flowControl(id: "c1", kind: 1, operation: 1, []), .ping(["echo", "1"]))
             #expect(try await peer.message() == .ping(["echo", "1"]))
             try await peer.say("c1", #"{"type":3,"invocationId":"\#(call.invocationID)","result":7}"#)
@@ -228,7 +236,9 @@ import Testing
     }
 
     @Test func aStatefulClientComesBack() async throws {
-        try await withLink { _, hub in hub.allowStatefulReconnects = true } _: { stage in
+        try await withLink { _, hub in
+            hub.allowStatefulReconnects = true
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await peer.welcome("c1", version: 2)
             try await peer.call("c1", "Length", "\"ab\"")

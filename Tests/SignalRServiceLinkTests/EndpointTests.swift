@@ -19,9 +19,11 @@ private func endpoint(
 
 @Suite struct EndpointTests {
     @Test func serverURLs() throws {
-        #expect(try endpoint().serverURL(connectionID: "g", target: "") == "https://myendpoint/server/?hub=testhub&cid=g")
         #expect(
-            try endpoint("Endpoint=http://h:1;Port=2", application: "testapp").serverURL(connectionID: "g", target: "a/b")
+            try endpoint().serverURL(connectionID: "g", target: "") == "https://myendpoint/server/?hub=testhub&cid=g")
+        #expect(
+            try endpoint("Endpoint=http://h:1;Port=2", application: "testapp").serverURL(
+                connectionID: "g", target: "a/b")
                 == "http://h:2/server/?hub=testapp_testhub&cid=g&target=a%2Fb")
         #expect(
             try endpoint("Endpoint=http://h;ServerEndpoint=http://inside:7/x/").serverURL(connectionID: "g", target: "")
@@ -56,7 +58,8 @@ private func endpoint(
         let endpoint = try endpoint("Endpoint=http://localhost;Port=8888", hub: "Chat")
         let server = try AccessToken(endpoint.serverToken("HOST_1"))
         #expect(server.claims["aud"] == .string("http://localhost/server/?hub=chat"))
-        let text = try #require(endpoint.clientToken([.init(key: "nameid", value: .string("u"))], lifetime: .seconds(60)))
+        let text = try #require(
+            endpoint.clientToken([.init(key: "nameid", value: .string("u"))], lifetime: .seconds(60)))
         let client = try AccessToken(text)
         #expect(client.isSigned(with: .init(data: Array(accessKey.utf8))))
         #expect(client.claims["aud"] == .string("http://localhost/client/?hub=chat"))
@@ -70,7 +73,9 @@ private func endpoint(
     }
 
     @Test func connectionStringsThatAreOfNoUse() {
-        #expect(throws: ConnectionStringError.self) { try ServiceEndpoint("Endpoint=http://h", hub: "c", application: nil) }
+        #expect(throws: ConnectionStringError.self) {
+            try ServiceEndpoint("Endpoint=http://h", hub: "c", application: nil)
+        }
         #expect(throws: ConnectionStringError.self) {
             try ServiceEndpoint("Endpoint=http://h;AuthType=aad", hub: "c", application: nil)
         }
@@ -147,7 +152,8 @@ private func endpoint(
         let (user, id) = ClientClaims.user([
             .init("aud", "x"), .init("exp", "1"), .init("asrs.s.uid", "custom"), .init("asrs.s.aeo", "99"),
             .init("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "n"),
-            .init("http://schemas.microsoft.com/ws/2008/06/identity/claims/role", "a"), .init("k", "1"), .init("k", "2"),
+            .init("http://schemas.microsoft.com/ws/2008/06/identity/claims/role", "a"), .init("k", "1"),
+            .init("k", "2"),
             .init("k", "3"),
         ])
         #expect(id == "custom" && user?.id == "custom" && user?.expiration == 99 && user?.roles == ["a"])

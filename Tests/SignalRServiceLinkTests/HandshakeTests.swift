@@ -66,14 +66,18 @@ import _SignalRWebSocket
     }
 
     @Test func noAnswerInTimeEndsTheAttempt() async throws {
-        try await withLink { link, _ in link.handshakeTimeout = .milliseconds(200) } _: { stage in
+        try await withLink { link, _ in
+            link.handshakeTimeout = .milliseconds(200)
+        } _: { stage in
             try await stage.service.arrival().untilEnd()
             _ = try await stage.service.arrival()
         }
     }
 
     @Test func asManyAsWanted() async throws {
-        try await withLink { link, _ in link.connectionCount = 3 } _: { stage in
+        try await withLink { link, _ in
+            link.connectionCount = 3
+        } _: { stage in
             for _ in 0..<3 { _ = try await stage.service.connection() }
             try await eventually { stage.link.pool.all.count == 3 }
         }
@@ -92,7 +96,9 @@ import _SignalRWebSocket
     }
 
     @Test func theStatusIsAskedFor() async throws {
-        try await withLink { link, _ in link.statusInterval = .milliseconds(50) } _: { stage in
+        try await withLink { link, _ in
+            link.statusInterval = .milliseconds(50)
+        } _: { stage in
             let peer = try await stage.service.connection()
             var frames: Set<String> = []
             while !frames.contains("0b9303a6737461747573a131") { frames.insert(try await peer.inbox.next()?.hex ?? "") }
@@ -100,7 +106,9 @@ import _SignalRWebSocket
     }
 
     @Test func pingsAnswerWhatComesAfterAWhile() async throws {
-        try await withLink { link, _ in link.pingInterval = .zero } _: { stage in
+        try await withLink { link, _ in
+            link.pingInterval = .zero
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await peer.welcome("c1")
             try await peer.send(.ping([]))
@@ -109,14 +117,18 @@ import _SignalRWebSocket
     }
 
     @Test func aSilentServiceIsGone() async throws {
-        try await withLink { link, _ in link.silence = .milliseconds(500) } _: { stage in
+        try await withLink { link, _ in
+            link.silence = .milliseconds(500)
+        } _: { stage in
             try await stage.service.connection().untilEnd()
             _ = try await stage.service.connection()
         }
     }
 
     @Test func onDemand() async throws {
-        try await withLink { link, _ in link.maximumConnectionCount = 2 } _: { stage in
+        try await withLink { link, _ in
+            link.maximumConnectionCount = 2
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await peer.send(hex: welcome)  // what makes no sense is ignored
             try await peer.send(.ping(["target", "abc"]))

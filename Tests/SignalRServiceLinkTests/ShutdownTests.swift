@@ -12,7 +12,9 @@ import Testing
 @Suite struct ShutdownTests {
     /// `fin`, and once that is acknowledged the clients are told to come back.
     @Test func clientsAreClosed() async throws {
-        try await withLink { link, _ in link.finInterval = .milliseconds(50) } _: { stage in
+        try await withLink { link, _ in
+            link.finInterval = .milliseconds(50)
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await peer.welcome("c1")
             try await stage.news.expect("connected c1")
@@ -22,7 +24,10 @@ import Testing
             #expect(try await peer.next().hex == "119303a873687574646f776ea566696e3a30")
             try await peer.send(hex: "129303a873687574646f776ea666696e61636b")
             while case let next = try await peer.next(), next.message != .ping(["shutdown", "fin:0"]) {
-                #expect(next.message == .connectionData(id: "c1", ByteBuffer(string: #"{"type":7,"allowReconnect":true}"# + "\u{1E}"), []))
+                #expect(
+                    next.message
+                        == .connectionData(
+                            id: "c1", ByteBuffer(string: #"{"type":7,"allowReconnect":true}"# + "\u{1E}"), []))
                 break
             }
             try await stage.news.expect("disconnected c1 in order")
@@ -31,7 +36,9 @@ import Testing
     }
 
     @Test func clientsMayStayUntilTheyLeave() async throws {
-        try await withLink { link, _ in link.shutdown = .waitForClients } _: { stage in
+        try await withLink { link, _ in
+            link.shutdown = .waitForClients
+        } _: { stage in
             let peer = try await stage.service.connection()
             try await peer.welcome("c1")
             try await stage.news.expect("connected c1")
@@ -42,7 +49,9 @@ import Testing
             try await peer.call("c1", "Length", "\"ab\"")
             try await peer.expect("c1", #"{"type":3,"invocationId":"0","result":2}"# + "\u{1E}")
             // New ones negotiate elsewhere.
-            #expect(stage.link.redirect(HubRequest(method: .post, path: "/desk/negotiate"), nil).status == .internalServerError)
+            #expect(
+                stage.link.redirect(HubRequest(method: .post, path: "/desk/negotiate"), nil).status
+                    == .internalServerError)
             try await peer.send(.closeConnection(id: "c1", error: "", headers: [], []))
             try await peer.untilEnd()
         }

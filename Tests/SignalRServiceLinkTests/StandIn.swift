@@ -122,7 +122,8 @@ final class Peer: Sendable {
     }
 
     func call(_ id: String, _ target: String, _ arguments: String = "", invocation: String = "0") async throws {
-        try await say(id, #"{"type":1,"invocationId":"\#(invocation)","target":"\#(target)","arguments":[\#(arguments)]}"#)
+        try await say(
+            id, #"{"type":1,"invocationId":"\#(invocation)","target":"\#(target)","arguments":[\#(arguments)]}"#)
     }
 
     /// What the hub sends the client next.
@@ -184,7 +185,8 @@ private final class PeerHandler: ChannelInboundHandler {
         guard text.hasSuffix("\r\n\r\n") else { return }
         inbound.clear()
         isOpen = true
-        let key = text.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key: ") }?.dropFirst(19)
+        let key = text.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key: ") }?.dropFirst(
+            19)
         let accept = WebSocketHandshake.acceptValue(forKey: String(key ?? ""))
         let answer =
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -57,7 +57,8 @@ import _SignalRWebSocket
     }
 
     @Test(arguments: [
-        "SSH-2.0-x\r\n\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.0 101 x\r\n\r\n", "HTTP/1.1 1010 x\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n",
+        "SSH-2.0-x\r\n\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.0 101 x\r\n\r\n", "HTTP/1.1 1010 x\r\n\r\n",
+        "HTTP/1.1 101 x\r\n\r\n",
         "HTTP/1.1 101 x\r\nno colon\r\n\r\n", "HTTP/1.1 101 x\r\nbad name: x\r\n\r\n",
     ])
     func noAnswers(_ text: String) {

@@ -26,7 +26,9 @@ enum ClientClaims {
     }
 
     /// - Parameter userID: whom the connection belongs to; an empty text in the token keeps the service from looking for another.
-    static func all(_ user: HubUser?, userID: String?, _ hub: HubOptions, _ link: ServiceLinkOptions) -> [HubValue.Member] {
+    static func all(
+        _ user: HubUser?, userID: String?, _ hub: HubOptions, _ link: ServiceLinkOptions
+    ) -> [HubValue.Member] {
         var claims: [HubValue.Member] = []
         func add(_ key: String, _ value: HubValue) { claims.append(.init(key: key, value: value)) }
         if userID != nil || user != nil { add("asrs.s.uid", .string(userID ?? "")) }
@@ -40,7 +42,8 @@ enum ClientClaims {
         let bits: [TransportKind: Int64] = [.webSockets: 1, .serverSentEvents: 2, .longPolling: 4]
         let mask = Set(hub.transports).reduce(0) { $0 | (bits[$1] ?? 0) }
         if mask != 7 { add("asrs.s.htt", .int(mask)) }
-        if hub.closeOnAuthenticationExpiration, let end = user?.expiration, let seconds = Int64(exactly: end.rounded()) {
+        if hub.closeOnAuthenticationExpiration, let end = user?.expiration, let seconds = Int64(exactly: end.rounded())
+        {
             add("asrs.s.coae", .string("true"))
             add("asrs.s.aeo", .int(seconds))
         }

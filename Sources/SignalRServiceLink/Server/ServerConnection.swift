@@ -229,7 +229,9 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 onLoop {
-                    guard self.phase == .running else { return continuation.resume(throwing: ServiceLinkError.notConnected) }
+                    guard self.phase == .running else {
+                        return continuation.resume(throwing: ServiceLinkError.notConnected)
+                    }
                     guard self.acknowledgements.count < Self.maximumAcknowledgements else {
                         return continuation.resume(throwing: ServiceLinkError.tooMany)
                     }
@@ -252,7 +254,9 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
 
     private func tick() {
         let now = NIODeadline.now()
-        if phase == .running, now - lastReceived > TimeAmount(options.silence) { return end("the service says nothing") }
+        if phase == .running, now - lastReceived > TimeAmount(options.silence) {
+            return end("the service says nothing")
+        }
         for (id, waiting) in acknowledgements where waiting.deadline <= now {
             acknowledge(id, .failure(ServiceLinkError.timeout))
         }
@@ -321,7 +325,9 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
     // MARK: Log
 
     func log(_ text: String, level: Logger.Level, detail: String? = nil) {
-        var metadata: Logger.Metadata = ["signalr.server.connection.id": "\(id)", "signalr.hub": "\(link.endpoint.hub)"]
+        var metadata: Logger.Metadata = [
+            "signalr.server.connection.id": "\(id)", "signalr.hub": "\(link.endpoint.hub)",
+        ]
         if let detail { metadata["detail"] = "\(detail)" }
         link.hub.logger.log(level: level, "\(text)", metadata: metadata)
     }

@@ -33,7 +33,8 @@ final class ServiceSocket: ChannelInboundHandler, RemovableChannelHandler, @unch
     private var phase = Phase.opening
     private var context: ChannelHandlerContext?
     private var inbound = ByteBuffer()
-    private var reader = WebSocketReader(role: .client, maximumFrameSize: ServiceCodec.maximumSize, maximumInflatedSize: 0)
+    private var reader = WebSocketReader(
+        role: .client, maximumFrameSize: ServiceCodec.maximumSize, maximumInflatedSize: 0)
     /// Of this tick.
     private var outbox = ByteBuffer()
     /// Given to the channel and not on its way yet.

@@ -61,7 +61,7 @@ struct LinkedApp: Sendable {
     }
 }
 
-/// Who the header `X-User` says, an administrator if they say so.
+/// Whoever the header `From` says; `root` is an administrator.
 private struct HeaderUser: HubAuthenticator {
     func authenticate(_ request: HubRequest) async throws -> HubUser? {
         guard let name = request.headers[values: .from].first else { return nil }
@@ -72,7 +72,7 @@ private struct HeaderUser: HubAuthenticator {
 extension ServiceWorld {
     /// Runs an app at this service while `body` runs; returns when both are over.
     func withApp<R: Sendable>(
-        _ change: (inout ServiceLinkOptions, inout HubOptions) -> Void = { _, _ in }, scheme: String = "http",
+        _ change: @Sendable (inout ServiceLinkOptions, inout HubOptions) -> Void = { _, _ in }, scheme: String = "http",
         _ body: @Sendable (LinkedApp) async throws -> R
     ) async throws -> R {
         var (linking, options) = (ServiceLinkOptions(), HubOptions())
@@ -90,7 +90,8 @@ extension ServiceWorld {
         let port = TestServer.loops.any().makePromise(of: Int.self)
         let app = Application(
             router: router, server: .signalR(router), configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { port.succeed($0.localAddress?.port ?? 0) }, eventLoopGroupProvider: .shared(TestServer.loops),
+            onServerRunning: { port.succeed($0.localAddress?.port ?? 0) },
+            eventLoopGroupProvider: .shared(TestServer.loops),
             logger: quiet)
         let group = ServiceGroup(configuration: .init(services: [app, link], logger: quiet))
         let count = linking.connectionCount

@@ -12,7 +12,7 @@ import Testing
 
 /// A service and an app that is attached to it.
 private func withLinkedApp<R: Sendable>(
-    _ change: (inout ServiceLinkOptions, inout HubOptions) -> Void = { _, _ in },
+    _ change: @Sendable (inout ServiceLinkOptions, inout HubOptions) -> Void = { _, _ in },
     _ body: @Sendable (LinkedApp) async throws -> R
 ) async throws -> R {
     try await withService { world in try await world.withApp(change, body) }
@@ -59,7 +59,9 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
             let (idA, idB) = (try await a.text("ConnectionID"), try await b.text("ConnectionID"))
             let message = HubMessage.call("Message", ["hi"])
             /// Who hears it, in what order so ever.
-            func expect(_ method: String, _ arguments: HubValue..., a hearsA: Bool = false, b hearsB: Bool = false) async throws {
+            func expect(
+                _ method: String, _ arguments: HubValue..., a hearsA: Bool = false, b hearsB: Bool = false
+            ) async throws {
                 try await a.send(.call(method, arguments + ["hi"], id: "send"))
                 if hearsA { #expect(try await a.next() == message) }
                 #expect(try await a.next() == .end("send"))
@@ -104,11 +106,15 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
     }
 
     @Test func negotiating() async throws {
-        try await withLinkedApp { _, hub in hub.requiresAuthentication = true } _: { app in
+        try await withLinkedApp { _, hub in
+            hub.requiresAuthentication = true
+        } _: { app in
             #expect(try await app.negotiate().status == 401)
             let reply = try await app.negotiate(query: "negotiateVersion=1", headers: user("ann"))
             #expect(reply.status == 200)
-            #expect(reply.text.hasPrefix(#"{"url":"http://127.0.0.1:\#(app.world.server.port)/client/?hub=chat&asrs.op=%2Fdesk&"#))
+            #expect(
+                reply.text.hasPrefix(
+                    #"{"url":"http://127.0.0.1:\#(app.world.server.port)/client/?hub=chat&asrs.op=%2Fdesk&"#))
             #expect(reply.text.hasSuffix(#"","availableTransports":[]}"#))
             // Everything else of the hub is at the service.
             let socket = try await Socket.connect(port: app.port)
@@ -122,7 +128,8 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
         try await withService { world in
             let router = ServiceLinkOptions()
             let link = try ServiceLink(
-                TestHub(bulletin: Bulletin()), service: "Endpoint=http://127.0.0.1;AccessKey=\(ServiceWorld.key)", link: router,
+                TestHub(bulletin: Bulletin()), service: "Endpoint=http://127.0.0.1;AccessKey=\(ServiceWorld.key)",
+                link: router,
                 eventLoopGroup: TestServer.loops)
             let answer = link.redirect(HubRequest(method: .post, path: "/desk/negotiate"), nil)
             #expect(answer.status == .internalServerError)
@@ -133,7 +140,8 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
         try await withService { world in
             let link = try ServiceLink(
                 TestHub(bulletin: Bulletin()),
-                service: "Endpoint=http://127.0.0.1;Port=\(world.server.port);AccessKey=wrong-wrong-wrong-wrong-wrong-wrong",
+                service:
+                    "Endpoint=http://127.0.0.1;Port=\(world.server.port);AccessKey=wrong-wrong-wrong-wrong-wrong-wrong",
                 eventLoopGroup: TestServer.loops)
             let end = try await ServerConnection(link, kind: .default, target: "", on: TestServer.loops.next()).live()
             #expect(!end.wasRunning && end.reason.contains("401"))
@@ -249,7 +257,9 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
 
     /// Clients of a connection that is lost are told to come back, and find another one.
     @Test func aServerConnectionIsLost() async throws {
-        try await withLinkedApp { link, _ in link.connectionCount = 1 } _: { app in
+        try await withLinkedApp { link, _ in
+            link.connectionCount = 1
+        } _: { app in
             let client = try await app.client()
             let connection = try #require(app.link.pool.all.first)
             connection.close()
@@ -274,7 +284,9 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
     }
 
     @Test func aShutdownMayWaitForClients() async throws {
-        try await withLinkedApp { link, _ in link.shutdown = .waitForClients } _: { app in
+        try await withLinkedApp { link, _ in
+            link.shutdown = .waitForClients
+        } _: { app in
             let client = try await app.client()
             await app.shutDown()
             try await eventually { app.link.isStopping }
