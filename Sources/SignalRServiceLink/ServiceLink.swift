@@ -159,7 +159,7 @@ public final class ServiceLink: Service {
         if !Task.isCancelled {
             let deadline = ContinuousClock.now + options.shutdownTimeout
             await withDiscardingTaskGroup { tasks in
-                for connection in pool.all { tasks.addTask { await connection.finish() } }
+                for connection in pool.all { tasks.addTask { await connection.finish(until: deadline) } }
             }
             if options.shutdown != .closeClients {
                 _ = await hub.registry.waitUntilEmpty(timeout: max(.zero, deadline - .now))

@@ -225,6 +225,7 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
     func ask(
         behind client: Connection? = nil, _ message: @escaping @Sendable (_ ackID: Int32) -> ServiceMessage
     ) async throws -> Answer {
+        try Task.checkCancellation()
         let id = Self.acknowledgementIDs.wrappingAdd(1, ordering: .relaxed).newValue
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -264,8 +265,8 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
 
     // MARK: End
 
-    /// Says that no more clients are wanted, until the service has heard that (service reference, "Graceful shutdown").
-    func finish() async {
+    /// Says that no more clients are wanted, until the service has heard that, or the time is over (service reference, "Graceful shutdown").
+    func finish(until deadline: ContinuousClock.Instant) async {
         for _ in 0..<24 {
             let again = eventLoop.scheduleTask(in: TimeAmount(options.finInterval)) { self.finished() }
             await withCheckedContinuation { waiter in
@@ -277,7 +278,7 @@ final class ServerConnection: ServiceSocketUser, @unchecked Sendable {
             }
             again.cancel()
             let isDone = try? await eventLoop.submit { self.phase != .running || self.hasFinished }.get()
-            if isDone != false || Task.isCancelled { return }
+            if isDone != false || Task.isCancelled || .now >= deadline { return }
         }
     }
 
