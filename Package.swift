@@ -270,6 +270,7 @@ let package = Package(
             name: "SignalBoxCommandsTests",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRService",
                 "SignalBoxCommands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
