@@ -196,10 +196,12 @@ public final class HubServer: Sendable {
 
     // MARK: Client results
 
-    func askClient(_ connectionID: String, method: String, arguments: [HubPayload]) async throws -> HubPayload {
+    func askClient(
+        _ connectionID: String, method: String, arguments: [HubPayload], in scope: CallScope?
+    ) async throws -> HubPayload {
         let invocation = HubMessage.Invocation(
             id: results.nextID(), target: method, arguments: .payloads(arguments))
-        switch try await backplane.ask(connectionID, invocation) {
+        switch try await backplane.ask(connectionID, invocation, in: scope) {
         case .result(let payload): return payload
         case .failure(let message): throw HubError(message)
         case .void: return .value(.null)

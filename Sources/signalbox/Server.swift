@@ -11,6 +11,7 @@ import NIOPosix
 import NIOSSL
 import ServiceLifecycle
 import SignalR
+import SignalRAccess
 import SignalRClassic
 import SignalRHummingbird
 import SignalRService

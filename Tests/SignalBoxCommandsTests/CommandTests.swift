@@ -5,6 +5,7 @@ import ArgumentParser
 import Configuration
 import Foundation
 import SignalR
+import SignalRAccess
 import SignalRService
 import Testing
 

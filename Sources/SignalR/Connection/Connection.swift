@@ -31,6 +31,8 @@ package protocol ConnectionSession: AnyObject {
     var outlivesTransport: Bool { get }
     /// Whether the client can answer a call with a result.
     var answersCalls: Bool { get }
+    /// Whether the client waits for something that only this session can still give it.
+    var owesAnswers: Bool { get }
     /// A transport took the place of another, or is the first of a connection whose transports come by ``Connection/resume(_:)``.
     func resumed()
     /// Server code made the connection a member of a group, or took it out.
@@ -46,6 +48,7 @@ extension ConnectionSession {
     package func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {}
     package var outlivesTransport: Bool { false }
     package var answersCalls: Bool { true }
+    package var owesAnswers: Bool { false }
     package func writabilityChanged(_ canWrite: Bool) {}
     package func membershipChanged(of group: String, to isMember: Bool) {}
     package func addressed(_ message: Outgoing) -> Outgoing { message }
@@ -68,6 +71,8 @@ package final class Connection: @unchecked Sendable {
     package let userID: String?
     package let request: RequestFeatures
     package let limits: ConnectionLimits
+    /// The id that hubs and other clients know it by.
+    package var name: String { request.origin?.connectionName ?? id.description }
 
     // MARK: State, on the event loop
 
@@ -203,9 +208,10 @@ extension Connection {
         }
     }
 
-    /// The new socket of a stateful client: what was not acknowledged is sent again before anything new.
+    /// The new socket of a stateful client, or the old transport to a new socket elsewhere: what was not acknowledged is sent again before
+    /// anything new.
     package func resume(_ transport: any Transport) {
-        self.transport?.close(.transportEnded)
+        if self.transport !== transport { self.transport?.close(.transportEnded) }
         pending = nil
         attach(transport)
         guard state == .open else { return }

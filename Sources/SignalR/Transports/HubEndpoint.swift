@@ -17,6 +17,10 @@ package final class HubEndpoint: Sendable {
     private let sessions: SessionTable
     private let makeSession: @Sendable (Connection) -> any ConnectionSession
     private let offer: @Sendable (HubUser?) -> Offer
+    private let redirect: Redirect?
+
+    /// Sends those who negotiate elsewhere; nothing else is served then.
+    package typealias Redirect = @Sendable (HubRequest, HubUser?) throws -> HubResponse
 
     /// What a client may use.
     package struct Offer: Sendable {
@@ -35,11 +39,12 @@ package final class HubEndpoint: Sendable {
     /// - Parameter offer: what a client may use; nil leaves it to the options, for all of them.
     package init(
         registry: ConnectionRegistry, options: HubOptions, logger: Logger,
-        offer: (@Sendable (HubUser?) -> Offer)? = nil,
+        offer: (@Sendable (HubUser?) -> Offer)? = nil, redirect: Redirect? = nil,
         makeSession: @escaping @Sendable (Connection) -> any ConnectionSession
     ) {
         let standard = Offer(transports: options.transports, statefulReconnects: options.allowStatefulReconnects)
         self.offer = offer ?? { _ in standard }
+        self.redirect = redirect
         self.registry = registry
         self.options = options
         self.limits = ConnectionLimits(options)
@@ -50,8 +55,8 @@ package final class HubEndpoint: Sendable {
         self.makeSession = makeSession
     }
 
-    package convenience init(_ server: HubServer) {
-        self.init(registry: server.registry, options: server.options, logger: server.logger) {
+    package convenience init(_ server: HubServer, redirect: Redirect? = nil) {
+        self.init(registry: server.registry, options: server.options, logger: server.logger, redirect: redirect) {
             HubSession($0, server: server)
         }
     }
@@ -63,6 +68,7 @@ package final class HubEndpoint: Sendable {
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
         do {
             let user = try await authorize(request)
+            if let redirect { return crossOrigin(try elsewhere(request, isNegotiate, user, redirect), request) }
             let response =
                 isNegotiate
                 ? negotiate(request, user, host) : try await transport(request, user, host)
@@ -129,6 +135,16 @@ package final class HubEndpoint: Sendable {
         var body = ByteBuffer()
         answer(request, user, host).write(into: &body)
         return .json(.ok, body)
+    }
+
+    private func elsewhere(
+        _ request: HubRequest, _ isNegotiate: Bool, _ user: HubUser?, _ redirect: Redirect
+    ) throws -> HubResponse {
+        guard isNegotiate else {
+            return .text(.notFound, "Clients of this hub connect to where negotiate sends them.").uncached()
+        }
+        guard request.method == .post else { return .text(.methodNotAllowed).uncached() }
+        return try redirect(request, user)
     }
 
     private func answer(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) -> NegotiateResponse {
