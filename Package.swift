@@ -143,6 +143,7 @@ let package = Package(
             dependencies: [
                 "SignalR",
                 "SignalRWire",
+                "SignalRClassic",
                 "SignalRHummingbird",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -277,6 +278,7 @@ let package = Package(
                 "SignalR", "SignalRClassic", "SignalRWire", "_SignalRWebSocket",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -111,7 +111,7 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
         let topics = self.topics(of: target)
         guard !topics.isEmpty, let call = self.encode(message) else { return nil }
         let kept = KeptMessage(
-            sequence: BusClock.next(), bytes: call, isCall: self.hub != nil, excluded: except.connections)
+            sequence: BusClock.next(), bytes: call.bytes, isCall: call.isCall, excluded: except)
         for topic in topics { self.keep(kept, topic) }
         return Outgoing(.numbered(NumberedCall(message, kept, prefix: self.prefix, hub: self.hub)))
     }
@@ -125,14 +125,18 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
         }
     }
 
-    /// The part of the message that all classic receivers share; nil when they cannot receive it.
-    func encode(_ message: Outgoing) -> ByteBuffer? {
-        message.batch(for: Format(codec: UInt8(self.codecs.count - 1), packaging: .bare), codecs: self.codecs)?.bytes()
+    /// The part of the message that all classic receivers share, and whether the hub's name goes around it; nil when they cannot receive it.
+    func encode(_ message: Outgoing) -> (bytes: ByteBuffer, isCall: Bool)? {
+        if case .encoded(let frames) = message.content, let whole = frames[ClassicHubCodec.messagesName] {
+            return (whole, false)
+        }
+        let format = Format(codec: UInt8(self.codecs.count - 1), packaging: .bare)
+        return message.batch(for: format, codecs: self.codecs).map { ($0.bytes(), self.hub != nil) }
     }
 
     /// A message for one connection, which keeps it itself.
     func number(_ value: ByteBuffer) -> KeptMessage {
-        KeptMessage(sequence: BusClock.next(), bytes: value, isCall: false, excluded: [])
+        KeptMessage(sequence: BusClock.next(), bytes: value, isCall: false, excluded: .nobody)
     }
 
     func outgoing(_ kept: KeptMessage, for message: Outgoing) -> Outgoing {
@@ -167,9 +171,11 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
     // MARK: Replay
 
     /// Messages of a topic after a number, without those that exclude the connection.
-    func messages(of topic: Topic, after sequence: UInt64, for id: ConnectionID, limit: Int) -> [KeptMessage] {
+    func messages(
+        of topic: Topic, after sequence: UInt64, for connection: Connection, limit: Int
+    ) -> [KeptMessage] {
         guard let ring = self.topics[topic]?.ring else { return [] }
-        return ring.messages(after: sequence, limit: limit).filter { !$0.excluded.contains(id) }
+        return ring.messages(after: sequence, limit: limit).filter { !$0.excluded.contains(connection) }
     }
 
     /// The number up to which messages of the topic may be missing.
