@@ -264,8 +264,8 @@ def test_payloads_that_hold_nothing_do_no_harm(app, enter, payload):
 
 def test_data_may_come_from_any_server_of_the_application(app, enter):
     """§18.3: type 6 from a server connection that does not own the client."""
-    other = app.attach(app.name, "HOST_2")
     client, _ = enter()
+    other = app.attach(app.name, "HOST_2")
     other.data(client.id, response(call("Chat", "x", 1)))
     assert client.hear("x") == [1]
     app.chat.data(client.id, response(call("Chat", "y", 2)))

@@ -10,6 +10,7 @@ import msgpack
 import pytest
 
 from harness.appserver.endpoint import Endpoint
+from harness.appserver.process import AppProcess
 from harness.classic import ClassicPolling, ClassicSocket, ClassicStream, Published
 from harness.http import request
 from harness.hub import Hub
@@ -119,8 +120,10 @@ def test_calls_of_one_client_keep_their_order(upstream, enter, hub):
 def test_without_upstream_a_call_ends_the_client(start_server, hub):
     server = start_server("--mode", "serverless")
     client = ClassicSocket(server, hub, path=PATH, token=client_token(server, hub)).connect()
-    client.say(hub, "Send")
-    assert client.frame() == {"E": "No upstream is configured, so clients cannot call."}
+    client.say(hub, "Send", call=3)
+    text = "No upstream is configured, so clients cannot call."
+    assert client.frame() == {"I": "3", "E": text}
+    assert client.frame() == {"E": text}
 
 
 def test_refused_clients_are_sent_away(start_server, hub):
@@ -300,11 +303,13 @@ def published():
 
 
 @pytest.fixture
-def chat_app(service, start_app, hub):
-    """An app server of ASP.NET SignalR, with `links` connections for its hub and as many for itself."""
-    app = start_app("--application", hub, hub="chatHub", links=2)
-    app.wait("link", 2)
-    return app
+def chat_app(service, hub):
+    """An app server of ASP.NET SignalR, with two connections for its hub and as many for itself."""
+    app = AppProcess(service.connection_string, "chatHub", "--application", hub, links=2)
+    app.wait("link", 4)
+    yield app
+    if app in AppProcess.running:
+        app.kill()
 
 
 @pytest.mark.parametrize("kind", PUBLISHED)

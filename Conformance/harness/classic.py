@@ -134,7 +134,7 @@ class ClassicStream(Classic):
 
     def __init__(self, *arguments, transport: str = "serverSentEvents", **details):
         self.transport = transport
-        self.marks = (b"data: ", b"\n\n") if transport == "serverSentEvents" else (b"<script>f(", b");</script>")
+        self.marks = (b"data: ", b"\r\n\r\n") if transport == "serverSentEvents" else (b"<script>f(", b");</script>")
         super().__init__(*arguments, **details)
 
     def open(self, action: str = "connect", **query):
