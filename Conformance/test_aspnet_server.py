@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import threading
+import time
 import uuid
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from harness.classic import Classic, ClassicPolling, ClassicSocket, ClassicStrea
 from harness.codec import JSON
 from harness.http import eventually, request
 from harness.server import Server
-from harness.server_connection import ServerConnection
+from harness.server_connection import WEAK, ServerConnection
 from harness.tokens import bearer, client_token, sign
 from harness.vectors import VECTORS
 from harness.websocket import CLOSE
@@ -170,26 +171,28 @@ def test_clients_without_hubs_have_no_app_server(service, app):
 def test_the_first_server_is_waited_for(service, app):
     """A server that was there a moment ago is expected back."""
     app.home.close()
-    home = None
-    token = token_for(service, app.name)
-    eventually(lambda: not ServerAlive.is_served(service, app))
-    client = ClassicSocket(service, "Chat", path="/aspnetclient", token=token).open()
+    eventually(lambda: not is_served(service, app))
+    client = ClassicSocket(service, "Chat", path="/aspnetclient", token=token_for(service, app.name)).open()
+    # What it says in the meantime is kept, up to a bound.
+    for number in range(101):
+        client.say("chat", "Count", number, call=number)
     home = app.attach(app.name)
     home.expect_message(Kind.OPEN_CONNECTION, connectionId=client.id)
     assert client.frame()["S"] == 1
+    for number in range(100):
+        data = home.expect_message(Kind.CONNECTION_DATA, connectionId=client.id)["payload"]
+        assert json.loads(data)["A"] == [number]
+    assert client.frame() == {"I": "100", "E": "Too many calls at a time."}
 
 
-class ServerAlive:
-    @staticmethod
-    def is_served(service: Server, app) -> bool:
-        """Asks over the hub's connection who serves the application's own hub."""
-        with contextlib.ExitStack() as stack:
-            weak = stack.enter_context(ServerConnection(
-                service, f"{app.name}_{app.name}".lower(), "WEAK", "/aspnetserver/",
-                token=Endpoint(service.connection_string).classic_server_token(f"{app.name}_{app.name}".lower(), "WEAK")))
-            weak.shake_hands(kind=2)
-            weak.say(Kind.PING, pairs=["servers", ""])
-            return "HOST_1" in weak.next()["pairs"][1]
+def is_served(service: Server, app) -> bool:
+    """Whether a server of the application's own hub is there."""
+    hub = f"{app.name}_{app.name}".lower()
+    token = Endpoint(service.connection_string).classic_server_token(hub, "WEAK")
+    with ServerConnection(service, hub, "WEAK", "/aspnetserver/", token=token) as weak:
+        weak.shake_hands(kind=WEAK)
+        weak.say(Kind.PING, pairs=["servers", ""])
+        return "HOST_1" in weak.next()["pairs"][1]
 
 
 # What travels
@@ -369,6 +372,21 @@ def test_a_lost_client_is_not_found(service, app, action, method):
 
 
 # The end
+
+
+def test_a_client_ends_with_its_session(app, enter):
+    """`asrs.s.coae`: when the app's authentication ends, so does the connection."""
+    client, _ = enter(claims={"asrs.s.coae": "true", "asrs.s.aeo": int(time.time()) + 1})
+    assert "E" in client.frame()
+    app.home.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.id)
+
+
+def test_a_client_that_polls_no_more_is_gone(app, enter):
+    """`asrs.s.ttl`: the app may allow less time than the endpoint does."""
+    client, _ = enter(ClassicPolling, claims={"asrs.s.ttl": 1})
+    app.home.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.id)
+    assert request(
+        client.server, "POST", client.target("poll", transport="longPolling"), headers=client.headers).status == 404
 
 
 def test_a_lost_server_takes_its_clients_along(app, enter):
