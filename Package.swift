@@ -177,6 +177,7 @@ let package = Package(
                 "SignalR",
                 "SignalRAccess",
                 "SignalRWire",
+                "SignalRClassic",
                 "SignalRHummingbird",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

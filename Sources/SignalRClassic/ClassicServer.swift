@@ -65,8 +65,9 @@ extension ClassicSession {
                 waiter.resume(
                     returning: ClassicServer.Client(
                         connectionID: self.carrier.id.description,
-                        hubs: self.seats.compactMap { $0.application.name }, transport: self.transport,
-                        isAttached: self.carrier.transport != nil, transports: self.carrier.transportHistory))
+                        hubs: self.seats.filter(\.application.isListed).compactMap { $0.application.name },
+                        transport: self.transport, isAttached: self.carrier.transport != nil,
+                        transports: self.carrier.transportHistory))
             }
         }
     }

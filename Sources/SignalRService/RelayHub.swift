@@ -54,6 +54,7 @@ final class ServiceHub: Sendable {
     let endpoint: HubEndpoint
     let relay: HubRelay
     let userGroups: UserGroups
+    let upstream: UpstreamHub?
 
     init(
         mode: ServiceMode, options: HubOptions, relayOptions: RelayOptions, userGroups: UserGroups,
@@ -63,12 +64,10 @@ final class ServiceHub: Sendable {
         // Blazor's protocol is MessagePack's with a name of its own.
         options.codecs += [RenamedCodec("blazorpack", MessagePackHubCodec())]
         self.userGroups = userGroups
+        self.upstream = upstream
         self.server = try HubServer(
             RelayHub(userGroups: userGroups, upstream: upstream), options: options, eventLoopGroup: eventLoopGroup,
-            logger: logger, callTaker: upstream
-        ) { target in
-            "Failed to invoke '\(target)' because no app server is connected to this hub."
-        }
+            logger: logger, callTaker: upstream, unknownMethod: Self.unserved)
         self.relay = HubRelay(
             mode: mode, registry: server.registry, userGroups: userGroups, options: relayOptions, clients: options,
             instanceID: instanceID, logger: logger)
@@ -81,6 +80,11 @@ final class ServiceHub: Sendable {
     }
 
     var registry: ConnectionRegistry { server.registry }
+
+    /// What the caller of `target` is told when there is nobody who could answer.
+    static func unserved(_ target: String) -> String {
+        "Failed to invoke '\(target)' because no app server is connected to this hub."
+    }
 
     /// The current connections of a user.
     func connections(of user: String) async -> [String] {

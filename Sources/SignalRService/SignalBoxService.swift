@@ -6,6 +6,7 @@ public import Logging
 import NIOConcurrencyHelpers
 public import NIOCore
 public import SignalR
+public import SignalRClassic
 import SignalRWire
 
 /// Hosts the clients of hubs whose code runs elsewhere, and delivers what REST callers send them.
@@ -26,6 +27,8 @@ public final class SignalBoxService: Sendable {
         public var allowedOrigins = ["*"]
         /// Limits and timers of client connections. Authentication and CORS in it are replaced by the service's own.
         public var connections = HubOptions()
+        /// Limits and timers of classic clients. Keys, authentication and CORS in it are replaced by the service's own.
+        public var classic = ClassicOptions()
         /// Times and bounds between clients and app servers.
         var relay = RelayOptions()
         /// How long a client that a REST caller asks may take for its result before the caller is told 408. Default 30 s.
@@ -54,6 +57,8 @@ public final class SignalBoxService: Sendable {
     private let closedDoor: HubEndpoint
     /// Answers app servers, of every hub.
     private let serverEndpoint: HubEndpoint
+    /// Answers clients of ASP.NET SignalR 2.x, of every hub.
+    let classic: ClassicEndpoint
 
     /// - Throws: ``HubDefinitionError``, in theory.
     public init(
@@ -70,6 +75,9 @@ public final class SignalBoxService: Sendable {
         closed.cors = CrossOrigin(options.allowedOrigins)
         closed.authenticator = NoIdentity()
         closed.requiresAuthentication = true
+        let classicHubs = ClassicHubs()
+        self.classic = ClassicEndpoint(
+            classicHubs, options: options.classicEndpoint, eventLoopGroup: eventLoopGroup, logger: logger)
         self.closedDoor = try ServiceHub(
             mode: .serverless, options: closed, relayOptions: options.relay, userGroups: UserGroups(), upstream: nil,
             instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger
@@ -82,6 +90,7 @@ public final class SignalBoxService: Sendable {
             let name = Query.value(of: "hub", in: connection.request.rawQuery).flatMap { HubName(effective: $0) }
             return ServerSession(connection, relay: name.flatMap { name in hubs.withLockedValue { $0[name] } }?.relay)
         }
+        classicHubs.use(self)
     }
 
     /// Reads what the store kept. Call it once, before the service is served.
@@ -230,6 +239,11 @@ public final class SignalBoxService: Sendable {
         let all = hubs.withLockedValue { Array($0.values) }
         let left = await withTaskGroup(of: Int.self) { tasks in
             for hub in all { tasks.addTask { await hub.registry.drain(timeout: timeout) } }
+            tasks.addTask {
+                // Those left are counted in their hubs.
+                _ = await self.classic.carriers.drain(timeout: timeout)
+                return 0
+            }
             return await tasks.reduce(0, +)
         }
         for hub in all {
@@ -238,6 +252,7 @@ public final class SignalBoxService: Sendable {
         }
         // App servers last, once what their clients' event loops have for them, the ends of clients, is on its way.
         for hub in all { _ = await hub.registry.collect { _ in () } }
+        classic.carriers.stop()
         _ = await serverEndpoint.registry.drain(timeout: .seconds(1))
         serverEndpoint.stop()
         serverEndpoint.registry.stop()

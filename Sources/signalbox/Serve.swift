@@ -150,7 +150,7 @@ extension Serve {
 
         @Flag(
             help:
-                "Answer JSONP requests of the playground's old clients, which any page can send. [SIGNALBOX_CLASSIC_JSONP]"
+                "Answer JSONP requests of ASP.NET SignalR 2.x clients, which any page can send. [SIGNALBOX_CLASSIC_JSONP]"
         )
         var classicJsonp = false
 

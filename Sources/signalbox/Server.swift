@@ -38,6 +38,8 @@ struct Server {
         settings.mode = options.access.mode
         settings.requiresAuthentication = !options.access.noAuth
         settings.connections = options.connections.hubOptions
+        settings.classic.enableJSONP = options.access.classicJsonp
+        settings.classic.maximumOutboundQueue = options.connections.maximumQueue.bytes
         if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }
         settings.upstream = try options.serverless.options()
         if options.listening.tlsCertificate != nil { settings.scheme = "https" }

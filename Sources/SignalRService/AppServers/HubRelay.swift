@@ -59,7 +59,7 @@ final class HubRelay: Sendable {
         switch mode {
         case .default: true
         case .serverless: false
-        case .classic: servers.isServed
+        case .classic: servers.serve(.core)
         }
     }
 

@@ -14,7 +14,7 @@ extension ServerSession {
         switch message {
         case .ping(let pairs): receive(pairs, relay)
         case .connectionData(let id, let bytes, _):
-            onClient(id, relay) { session in session.received(bytes, from: self) }
+            onClient(id, relay) { client in client.received(bytes, from: self) }
         case .closeConnection(let id, let error, _, _): close(id, error, relay)
         case .multicast(let multicast): receive(multicast, relay)
         case .membership(let membership): receive(membership, relay)
@@ -35,17 +35,17 @@ extension ServerSession {
     }
 
     /// Runs `work` for a client that app servers serve; does nothing for others.
-    private func onClient(_ id: String, _ relay: HubRelay, _ work: @escaping @Sendable (RelaySession) -> Void) {
+    private func onClient(_ id: String, _ relay: HubRelay, _ work: @escaping @Sendable (any RelayedClient) -> Void) {
         guard let connection = relay.registry.connection(named: id) else { return }
-        lane(for: connection.eventLoop)?.run { if let session = connection.session as? RelaySession { work(session) } }
+        lane(for: connection.eventLoop)?.run { if let client = connection.relayed { work(client) } }
     }
 
     private func close(_ id: String, _ error: String?, _ relay: HubRelay) {
         guard let connection = relay.registry.connection(named: id) else { return }
         let error = error.flatMap { $0.isEmpty ? nil : $0 }
         lane(for: connection.eventLoop)?.run {
-            if let session = connection.session as? RelaySession, session.isOwned(by: self) {
-                session.closedByServer(error)
+            if let client = connection.relayed, client.isOwned(by: self) {
+                client.closedByServer(error)
             } else {
                 connection.close(.kicked(error, allowReconnect: true))
             }
@@ -93,8 +93,7 @@ extension ServerSession {
             // Better nobody than somebody who is not meant.
             return log("A message with a filter was not delivered", level: .warning)
         }
-        let payloads = multicast.payloads.map { ($0.protocol.lowercased(), $0.bytes) }
-        let message = Outgoing(.encoded(Dictionary(payloads, uniquingKeysWith: { $1 })))
+        guard let message = message(in: multicast, relay) else { return }
         let except = Exclusion(
             connections: Set(multicast.excludedConnections.compactMap { ConnectionID($0) }),
             users: Set(multicast.excludedUsers))

@@ -55,14 +55,14 @@ struct UpstreamHub: HubCallTaker {
     }
 
     /// What is read of an answer that nobody waits for, so that its connection can be used again.
-    private static let ignoredBody = 65_536
+    static let ignoredBody = 65_536
 
     private static func text(_ reason: any Error) -> String {
         guard let reason = reason as? CloseReason else { return "\(reason)" }
         return reason.detail ?? reason.name
     }
 
-    private func queue(of client: HubCallerContext) -> UpstreamClient? { client.items.value(Self.itemKey) }
+    func queue(of client: HubCallerContext) -> UpstreamClient? { client.items.value(Self.itemKey) }
 
     // MARK: Calls
 
@@ -101,7 +101,7 @@ struct UpstreamHub: HubCallTaker {
         return true
     }
 
-    private func call(
+    func call(
         _ event: UpstreamEvent, of client: HubCallerContext, rule: Int, url: String, limit: Int
     ) async -> UpstreamAnswer {
         await upstream.call(
@@ -109,7 +109,7 @@ struct UpstreamHub: HubCallTaker {
             limit: limit)
     }
 
-    private func log(_ text: Logger.Message, _ event: UpstreamEvent, _ answer: String, _ client: HubCallerContext) {
+    func log(_ text: Logger.Message, _ event: UpstreamEvent, _ answer: String, _ client: HubCallerContext) {
         logger.debug(
             text,
             metadata: [
