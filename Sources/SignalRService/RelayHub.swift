@@ -57,7 +57,8 @@ final class ServiceHub: Sendable {
 
     init(
         mode: ServiceMode, options: HubOptions, relayOptions: RelayOptions, userGroups: UserGroups,
-        upstream: UpstreamHub?, instanceID: String, eventLoopGroup: any EventLoopGroup, logger: Logger
+        upstream: UpstreamHub?, gate: (any Gate)?, instanceID: String, eventLoopGroup: any EventLoopGroup,
+        logger: Logger
     ) throws(HubDefinitionError) {
         var options = options
         // Blazor's protocol is MessagePack's with a name of its own.
@@ -74,7 +75,7 @@ final class ServiceHub: Sendable {
             instanceID: instanceID, logger: logger)
         let (server, relay) = (server, relay)
         self.endpoint = HubEndpoint(
-            registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }
+            registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }, gate: gate
         ) { connection in
             relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
         }

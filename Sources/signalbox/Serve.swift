@@ -28,19 +28,21 @@ struct Serve: AsyncParsableCommand, Configurable {
               signalbox serve --mode serverless --upstream 'chat/messages/*=http://localhost:3000/{hub}/{event}'
             """)
 
-    static let settings: [Setting] = [
-        "host", "port", "tls-certificate", "tls-key", "threads",
-        "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
-        .flag("playground"), .flag("classic-jsonp"),
-        .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
-        "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
-        .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
-    ]
+    static let settings: [Setting] =
+        [
+            "host", "port", "tls-certificate", "tls-key", "threads",
+            "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
+            .flag("playground"), .flag("classic-jsonp"),
+            .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
+            "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
+            .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
+        ] + Limits.settings
 
     @OptionGroup(title: "Listening") var listening: Listening
     @OptionGroup(title: "Access") var access: Access
     @OptionGroup(title: "Serverless mode") var serverless: Serverless
     @OptionGroup(title: "Connections") var connections: Connections
+    @OptionGroup(title: "Limits (0 is no limit)") var limits: Limits
 
     @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
     var playground = false

@@ -37,6 +37,7 @@ struct Server {
         settings.mode = options.access.mode
         settings.requiresAuthentication = !options.access.noAuth
         settings.connections = options.connections.hubOptions
+        settings.limits = options.limits.serviceLimits
         if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }
         settings.upstream = try options.serverless.options()
         if options.listening.tlsCertificate != nil { settings.scheme = "https" }
