@@ -83,6 +83,15 @@ final class ServiceHub: Sendable {
 
     var registry: ConnectionRegistry { server.registry }
 
+    /// Calls a client and waits for its completion, as long as the task is not cancelled.
+    /// - Throws: ``HubConnectionError``, ``ClientInvocations/Failure`` when there will be none.
+    func ask(_ id: String, _ invocation: HubMessage.Invocation) async throws -> HubMessage.Completion.Outcome {
+        if let outcome = try await relay.ask(id, invocation) { return outcome }
+        var invocation = invocation
+        invocation.id = server.results.nextID()
+        return try await server.backplane.ask(id, invocation)
+    }
+
     /// The current connections of a user.
     func connections(of user: String) async -> [String] {
         await registry.connections(in: .users([user])).map(\.id.description)

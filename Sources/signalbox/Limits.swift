@@ -43,7 +43,7 @@ extension Serve {
 
         @Option(
             help: ArgumentHelp(
-                "Bytes that a connection may send in a second, such as 64k:1m. [SIGNALBOX_BYTES_PER_SECOND]",
+                "Bytes that a connection may send in a second, such as 64k:1m; no message may be larger than the burst. [SIGNALBOX_BYTES_PER_SECOND]",
                 valueName: "rate:burst"))
         var bytesPerSecond = RateLimit(nil)
 

@@ -17,9 +17,8 @@ struct InputRates: Sendable {
         self.bytes = bytes.map(TokenBucket.init)
     }
 
-    /// A message larger than the burst passes if nothing was sent for long enough; more messages than the burst never do.
     mutating func admit(messages count: Int, bytes size: Int, at now: Double) -> Bool {
-        messages?.take(count, at: now) != false && bytes?.takeWhole(size, at: now) != false
+        messages?.take(count, at: now) != false && bytes?.take(size, at: now) != false
     }
 }
 

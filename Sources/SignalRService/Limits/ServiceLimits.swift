@@ -36,7 +36,7 @@ public struct ServiceLimits: Sendable, Equatable {
 
     /// Hub messages of every kind that a connection sends.
     public var messagesPerConnection: Rate?
-    /// Bytes of them.
+    /// Bytes of them. The burst is also the largest message that passes.
     public var bytesPerConnection: Rate?
     /// Hub messages that a user sends over all connections to a hub.
     public var messagesPerUser: Rate?

@@ -11,39 +11,26 @@ struct TokenBucket: Sendable {
     private let secondsPerToken: Double
     /// How long filling the empty bucket takes.
     private let depth: Double
-    private let burst: Double
     private var fullAt = -Double.infinity
 
     init(_ rate: ServiceLimits.Rate) {
         self.secondsPerToken = 1 / Double(max(1, rate.perSecond))
-        self.burst = Double(max(1, rate.burst))
-        self.depth = burst * secondsPerToken
+        self.depth = Double(max(1, rate.burst)) * secondsPerToken
     }
 
-    /// Less than a millionth of a token: what adding up seconds loses.
-    private var tolerance: Double { secondsPerToken * 1e-6 }
+    /// What adding up seconds loses.
+    private static let tolerance = 1e-9
 
     /// Whether `count` could be taken.
     func has(_ count: Int, at now: Double) -> Bool {
-        max(fullAt, now) + Double(count) * secondsPerToken - now <= depth + tolerance
+        max(fullAt, now) + Double(count) * secondsPerToken - now <= depth + Self.tolerance
     }
 
     /// - Returns: false, and takes nothing, when there is less than `count`.
     mutating func take(_ count: Int, at now: Double) -> Bool {
         guard has(count, at: now) else { return false }
-        charge(count, at: now)
-        return true
-    }
-
-    /// The same, but a full bucket gives more than it can hold: for what comes in one piece. It is empty for longer then.
-    mutating func takeWhole(_ count: Int, at now: Double) -> Bool {
-        guard has(Int(min(Double(count), burst)), at: now) else { return false }
-        charge(count, at: now)
-        return true
-    }
-
-    private mutating func charge(_ count: Int, at now: Double) {
         fullAt = max(fullAt, now) + Double(count) * secondsPerToken
+        return true
     }
 
     /// Seconds until one can be taken.
