@@ -7,7 +7,8 @@ package import SignalRWire
 package protocol Backplane: Sendable {
     /// Hands a message to every node that may have receivers; on each it enters at ``ConnectionRegistry/deliver(_:to:excluding:)``.
     /// Messages of one caller to one target arrive in order.
-    func publish(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) async throws
+    nonisolated(nonsending) func publish(
+        _ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) async throws
     /// Returns when the change is effective on the node that has the connection. Does nothing for unknown connections.
     func setMembership(of connectionID: String, in group: String, to isMember: Bool) async throws
     /// Asks a client, on whatever node it is, and waits for its completion.
@@ -19,7 +20,9 @@ package struct MemoryBackplane: Backplane {
     let registry: ConnectionRegistry
     let results: ClientResults
 
-    package func publish(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) async throws {
+    nonisolated(nonsending) package func publish(
+        _ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>
+    ) async throws {
         registry.deliver(message, to: target, excluding: excluding)
     }
 

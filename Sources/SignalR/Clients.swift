@@ -14,7 +14,7 @@ public struct ClientTarget: Sendable {
 
     /// Calls `method` on every receiver.
     /// - Throws: `EncodingError` for an argument that has no representation; ``HubError`` for an empty group name.
-    public func send<each Argument: Encodable & Sendable>(
+    nonisolated(nonsending) public func send<each Argument: Encodable & Sendable>(
         _ method: String, _ argument: repeat each Argument
     ) async throws {
         var arguments: [HubPayload] = []
@@ -23,7 +23,7 @@ public struct ClientTarget: Sendable {
     }
 
     /// The same with arguments that are encoded already.
-    public func send(_ method: String, arguments: [HubPayload]) async throws {
+    nonisolated(nonsending) public func send(_ method: String, arguments: [HubPayload]) async throws {
         if case .groups(let names) = target, names.contains("") { throw HubError(ErrorText.emptyGroup) }
         let message = HubMessage.Invocation(id: nil, target: method, arguments: .payloads(arguments))
         try await server.backplane.publish(

@@ -83,7 +83,7 @@ public final class HubServer: Sendable {
     // MARK: Calls
 
     /// Binds, authorizes and runs a call.
-    package func run(
+    nonisolated(nonsending) package func run(
         _ method: HubMethod, _ invocation: HubMessage.Invocation, uploads: [UploadStream], in context: HubCallerContext
     ) async -> CallOutcome {
         let call: HubMethod.Call
@@ -111,7 +111,7 @@ public final class HubServer: Sendable {
         }
     }
 
-    private func traced(
+    nonisolated(nonsending) private func traced(
         _ method: HubMethod, _ invocation: HubMessage.Invocation, _ details: HubInvocation,
         _ call: @escaping HubMethod.Call,
         _ uploads: [UploadStream]
@@ -132,7 +132,7 @@ public final class HubServer: Sendable {
         }
     }
 
-    private func filtered(
+    nonisolated(nonsending) private func filtered(
         _ method: HubMethod, _ details: HubInvocation, _ call: @escaping HubMethod.Call, _ uploads: [UploadStream]
     ) async throws -> HubReply {
         guard !options.filters.isEmpty else { return try await call(details.context) }
@@ -220,7 +220,7 @@ package enum CallOutcome: Sendable {
 
 /// A method of a particular hub value, without the hub's type.
 package struct HubMethod: Sendable {
-    typealias Call = @Sendable (HubCallerContext) async throws -> HubReply
+    typealias Call = nonisolated(nonsending) @Sendable (HubCallerContext) async throws -> HubReply
     package let name: String
     package let parameterCount: Int
     package let streamCount: Int

@@ -283,7 +283,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     /// Streams the result if there is one to stream, and gives the completion that ends the call; nil for a call without id.
-    private func finish(
+    nonisolated(nonsending) private func finish(
         _ invocation: HubMessage.Invocation, _ method: HubMethod, _ outcome: CallOutcome
     ) async -> HubMessage.Completion? {
         switch outcome {

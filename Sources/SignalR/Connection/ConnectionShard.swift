@@ -40,9 +40,9 @@ final class ConnectionSet {
         self.isGroup = isGroup
     }
 
-    /// Does nothing when it is a member already.
+    /// Does nothing when it is a member already, or no longer in its shard.
     func insert(_ connection: Connection) {
-        guard !connection.memberships.contains(where: { $0.set === self }) else { return }
+        guard connection.shardIndex >= 0, !connection.memberships.contains(where: { $0.set === self }) else { return }
         connection.memberships.append(Membership(set: self, index: members.count))
         members.append(connection)
         places.append(UInt32(connection.shardIndex))
