@@ -93,6 +93,7 @@ def test_every_end_makes_room(start_server, transport):
     mute.close()
     with connect(server, transport=transport) as client:
         client.send({"type": 7})
+        assert client.receive()["type"] == 7
         client.expect_end()
     has_room()
 
@@ -283,6 +284,9 @@ def test_no_secret_is_in_any_log(start_server, attach, meet, hub):
         with WebSocket(service, f"/client/?hub={hub}&access_token={token}") as socket:
             if socket.answer.status == 101:
                 socket.send(TEXT, b'{"protocol":"json","version":1}\x1e')
+                opened = server.take_client()
+                socket.close()
+                server.expect_message(Kind.CLOSE_CONNECTION, connectionId=opened["connectionId"])
         request(service, "POST", f"/client/negotiate?hub={hub}&access_token={token}")
         request(service, "GET", f"/api/hubs/{hub}/users/u", headers=bearer(token))
         request(service, "GET", f"/api/hubs/{hub}/users/u?access_token={token}")

@@ -28,15 +28,17 @@ struct Serve: AsyncParsableCommand, Configurable {
               signalbox serve --mode serverless --upstream 'chat/messages/*=http://localhost:3000/{hub}/{event}'
             """)
 
-    static let settings: [Setting] =
-        [
-            "host", "port", "tls-certificate", "tls-key", "threads",
-            "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
-            .flag("playground"), .flag("classic-jsonp"),
-            .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
-            "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
-            .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
-        ] + Limits.settings
+    static let settings: [Setting] = [
+        "host", "port", "tls-certificate", "tls-key", "threads",
+        "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
+        .flag("playground"), .flag("classic-jsonp"),
+        .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
+        "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
+        .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
+        "maximum-connections", "maximum-connections-per-hub", "maximum-connections-per-user", "connects-per-second",
+        "messages-per-second", "bytes-per-second", "messages-per-second-per-user", "bytes-per-second-per-user",
+        "requests-per-second",
+    ]
 
     @OptionGroup(title: "Listening") var listening: Listening
     @OptionGroup(title: "Access") var access: Access

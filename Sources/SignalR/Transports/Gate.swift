@@ -25,7 +25,7 @@ package protocol Gate: Sendable {
 /// Why a client was not let in, and when it may try again.
 package struct GateRefusal: Error, Sendable, Equatable {
     /// What is used up.
-    package enum Reason: String, Sendable, CaseIterable {
+    package enum Reason: String, Sendable {
         /// There are as many connections as there may be.
         case connections
         /// … of this hub.
@@ -62,21 +62,17 @@ package struct GateRefusal: Error, Sendable, Equatable {
     package var response: HubResponse {
         var response = HubResponse.text(.tooManyRequests, text).uncached()
         response.headers[.retryAfter] = "\(retryAfter)"
+        // Browsers hide it from other origins otherwise.
+        response.headers[.accessControlExposeHeaders] = "Retry-After"
         return response
     }
 }
 
 extension GateRefusal.Reason {
-    private static let counters = Dictionary(
-        uniqueKeysWithValues: allCases.map { reason in
-            (
-                reason,
-                Counter(label: "signalr.server.refused", dimensions: [("signalr.refusal.reason", reason.rawValue)])
-            )
-        })
-
     /// Adds one to `signalr.server.refused`.
-    package func count() { Self.counters[self]?.increment() }
+    package func count() {
+        Counter(label: "signalr.server.refused", dimensions: [("signalr.refusal.reason", rawValue)]).increment()
+    }
 }
 
 /// Watches how much a client sends. Used on its connection's event loop only.

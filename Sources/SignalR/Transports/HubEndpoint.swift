@@ -65,9 +65,10 @@ package final class HubEndpoint: Sendable {
     package func respond(to request: HubRequest, isNegotiate: Bool, host: HostChannel?) async -> HubResponse {
         if let refusal = originRefusal(request) { return refusal }
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
-        let isArrival = isNegotiate || request.method == .get && request.query("id") == nil
         // Before the token is looked at: a storm is to cost little.
-        if let gate, isArrival, let refusal = gate.refusal() { return crossOrigin(refused(refusal), request) }
+        if let gate, isNegotiate || request.method == .get && request.query("id") == nil, let refusal = gate.refusal() {
+            return crossOrigin(refused(refusal), request)
+        }
         do {
             let user = try await authorize(request)
             let response =

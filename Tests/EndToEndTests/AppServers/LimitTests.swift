@@ -151,6 +151,7 @@ import Testing
                     "POST", "/client/negotiate?hub=chat", headers: headers, body: "")
                 #expect(refused.status == 429)
                 #expect(refused["access-control-allow-origin"] == "https://app.example")
+                #expect(refused["access-control-expose-headers"] == "Retry-After")
             }
         }
     }
