@@ -58,7 +58,8 @@ final class ServiceHub: Sendable {
 
     init(
         mode: ServiceMode, options: HubOptions, relayOptions: RelayOptions, userGroups: UserGroups,
-        upstream: UpstreamHub?, instanceID: String, eventLoopGroup: any EventLoopGroup, logger: Logger
+        upstream: UpstreamHub?, gate: (any Gate)?, instanceID: String, eventLoopGroup: any EventLoopGroup,
+        logger: Logger
     ) throws(HubDefinitionError) {
         var options = options
         // Blazor's protocol is MessagePack's with a name of its own.
@@ -73,7 +74,7 @@ final class ServiceHub: Sendable {
             instanceID: instanceID, logger: logger)
         let (server, relay) = (server, relay)
         self.endpoint = HubEndpoint(
-            registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }
+            registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }, gate: gate
         ) { connection in
             relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
         }
@@ -84,6 +85,15 @@ final class ServiceHub: Sendable {
     /// What the caller of `target` is told when there is nobody who could answer.
     static func unserved(_ target: String) -> String {
         "Failed to invoke '\(target)' because no app server is connected to this hub."
+    }
+
+    /// Calls a client and waits for its completion, as long as the task is not cancelled.
+    /// - Throws: ``HubConnectionError``, ``ClientInvocations/Failure`` when there will be none.
+    func ask(_ id: String, _ invocation: HubMessage.Invocation) async throws -> HubMessage.Completion.Outcome {
+        if let outcome = try await relay.ask(id, invocation) { return outcome }
+        var invocation = invocation
+        invocation.id = server.results.nextID()
+        return try await server.backplane.ask(id, invocation, in: nil)
     }
 
     /// The current connections of a user.

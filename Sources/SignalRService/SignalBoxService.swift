@@ -39,6 +39,8 @@ public final class SignalBoxService: Sendable {
         public var upstream = UpstreamOptions()
         /// What keeps user groups over a restart; nil keeps them as long as the process lasts. Default nil.
         public var store: (any ServiceStore)?
+        /// How many clients may come, how fast, and how much they may send; ``SignalBoxService/update(_:)`` changes it later.
+        public var limits = ServiceLimits()
         /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
         public var maximumHubs = 1_000
 
@@ -48,6 +50,8 @@ public final class SignalBoxService: Sendable {
     let options: Options
     /// Names this process to app servers.
     let instanceID = ConnectionID().description
+    /// The limits in force, and what they count.
+    let admission: Admission
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
     private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
@@ -65,6 +69,7 @@ public final class SignalBoxService: Sendable {
         _ options: Options, eventLoopGroup: any EventLoopGroup, logger: Logger = Logger(label: "SignalBox")
     ) throws(HubDefinitionError) {
         self.options = options
+        self.admission = Admission(options.limits)
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.upstream =
@@ -80,6 +85,7 @@ public final class SignalBoxService: Sendable {
             classicHubs, options: options.classicEndpoint, eventLoopGroup: eventLoopGroup, logger: logger)
         self.closedDoor = try ServiceHub(
             mode: .serverless, options: closed, relayOptions: options.relay, userGroups: UserGroups(), upstream: nil,
+            gate: nil,
             instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger
         ).endpoint
         let servers = Self.serverOptions(options)
@@ -131,6 +137,7 @@ public final class SignalBoxService: Sendable {
         return try ServiceHub(
             mode: options.mode, options: connectionOptions(name), relayOptions: options.relay,
             userGroups: UserGroups(hub: name.description, log: log, kept: kept), upstream: upstream,
+            gate: HubGate(admission: admission, hub: name.description),
             instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
@@ -151,6 +158,19 @@ public final class SignalBoxService: Sendable {
         // Identities carry an expiration only when their app asked for it.
         connections.closeOnAuthenticationExpiration = true
         return connections
+    }
+
+    // MARK: Limits
+
+    /// Puts other limits in force, for those who are there as well; nobody is sent away.
+    public func update(_ limits: ServiceLimits) async {
+        admission.update(limits)
+        for (name, hub) in hubs.withLockedValue({ $0 }) {
+            let gate = HubGate(admission: admission, hub: name.description)
+            _ = await hub.registry.collect { shard in
+                shard.forEach { $0.meter = gate.meter(user: $0.userID) }
+            }
+        }
     }
 
     // MARK: Clients

@@ -36,12 +36,16 @@ struct Serve: AsyncParsableCommand, Configurable {
         "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
         "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
         "log-level",
+        "maximum-connections", "maximum-connections-per-hub", "maximum-connections-per-user", "connects-per-second",
+        "messages-per-second", "bytes-per-second", "messages-per-second-per-user", "bytes-per-second-per-user",
+        "requests-per-second",
     ]
 
     @OptionGroup(title: "Listening") var listening: Listening
     @OptionGroup(title: "Access") var access: Access
     @OptionGroup(title: "Serverless mode") var serverless: Serverless
     @OptionGroup(title: "Connections") var connections: Connections
+    @OptionGroup(title: "Limits (0 is no limit)") var limits: Limits
 
     @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
     var playground = false

@@ -40,6 +40,7 @@ struct Server {
         settings.connections = options.connections.hubOptions
         settings.classic.enableJSONP = options.access.classicJsonp
         settings.classic.maximumOutboundQueue = options.connections.maximumQueue.bytes
+        settings.limits = options.limits.serviceLimits
         if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }
         settings.upstream = try options.serverless.options()
         if options.listening.tlsCertificate != nil { settings.scheme = "https" }

@@ -92,6 +92,8 @@ package final class Connection: @unchecked Sendable {
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
     package var isStateful = false { didSet { updateLane() } }
+    /// Watches over what the client sends; nil when nothing limits it. Its sessions ask it.
+    package var meter: (any InboundMeter)?
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
     /// Messages are put aside, since something has to be sent before them.

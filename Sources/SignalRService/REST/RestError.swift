@@ -47,6 +47,12 @@ struct RestError: Error, Equatable {
         RestError(.serviceUnavailable, .error, .request, .unknown, message)
     }
 
+    static func refused(_ refusal: GateRefusal) -> RestError {
+        var error = RestError(.tooManyRequests, .warning, .request, .unknown, refusal.text)
+        error.headers[.retryAfter] = "\(refusal.retryAfter)"
+        return error
+    }
+
     /// A client answered a call with an error.
     static func clientFailed(_ message: String) -> RestError {
         RestError(.badRequest, .error, .connection, .unknown, message)

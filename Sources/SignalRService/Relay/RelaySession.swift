@@ -80,6 +80,9 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         switch phase {
         case .opening, .running:
             guard !isBusy, bytes.readableBytes > 0, let lane else { return }
+            guard connection.meter?.admits(bytes, codec.transferFormat) != false else {
+                return connection.close(.rateLimited)
+            }
             lane.send(.connectionData(id: connection.id.description, bytes, []))
             bytes.moveReaderIndex(to: bytes.writerIndex)
         case .handshake, .waiting, .over: break
