@@ -46,7 +46,7 @@ package final class HubEndpoint: Sendable {
         self.logger = logger
         self.sessions = SessionTable(
             eventLoop: registry.anyEventLoop(for: ConnectionID()), lifetime: options.disconnectTimeout,
-            capacity: options.maximumPendingConnections)
+            capacity: options.maximumPendingConnections, earlyLimit: options.transportMaximumBufferSize)
         self.makeSession = makeSession
     }
 
@@ -228,7 +228,7 @@ package final class HubEndpoint: Sendable {
         case .made(let connection, let early):
             let release: @Sendable () -> Void = { [sessions] in sessions.ended(token, lingers: kind == .longPolling) }
             connection.onRemoved = release
-            if let early { connection.onLoop { connection.receive(early) } }
+            early.deliver(to: connection)
             return connection
         case .exists(let other) where other != kind:
             throw Refusal(.text(.badRequest, "Cannot change transports mid-connection").uncached())
@@ -335,16 +335,8 @@ package final class HubEndpoint: Sendable {
         } catch {
             return .text(.badRequest).uncached()
         }
-        switch entry {
-        case .live(let connection, _):
-            let isText = request.headers[.contentType]?.contains("octet-stream") != true
-            return await connection.receiveAndWait(body, isText: isText)
-                ? .text(.ok).uncached() : .text(.notFound).uncached()
-        case .pending:
-            return sessions.keep(body, for: token, limit: options.transportMaximumBufferSize)
-                ? .text(.ok).uncached() : .text(.notFound).uncached()
-        case .over: return .text(.notFound).uncached()
-        }
+        let isText = request.headers[.contentType]?.contains("octet-stream") != true
+        return await sessions.post(body, isText: isText, to: token) ? .text(.ok).uncached() : .text(.notFound).uncached()
     }
 
     private func delete(_ request: HubRequest) throws -> HubResponse {
