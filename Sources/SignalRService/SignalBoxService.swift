@@ -55,7 +55,7 @@ public final class SignalBoxService: Sendable {
     /// Answers app servers, of every hub.
     private let serverEndpoint: HubEndpoint
 
-    /// - Throws: ``HubDefinitionError``, in theory.
+    /// - Throws: `HubDefinitionError`, in theory.
     public init(
         _ options: Options, eventLoopGroup: any EventLoopGroup, logger: Logger = Logger(label: "SignalBox")
     ) throws(HubDefinitionError) {
