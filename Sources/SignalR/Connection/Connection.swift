@@ -244,7 +244,7 @@ extension Connection {
     }
 
     /// Bytes that came by POST; whoever sent them hears when there is room for more, false when the connection is over.
-    func receive(_ bytes: ByteBuffer, isText: Bool, waiter: CheckedContinuation<Bool, Never>?) {
+    package func receive(_ bytes: ByteBuffer, isText: Bool, waiter: CheckedContinuation<Bool, Never>?) {
         guard isLive || state == .new else {
             waiter?.resume(returning: false)
             return

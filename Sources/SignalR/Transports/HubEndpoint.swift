@@ -336,7 +336,8 @@ package final class HubEndpoint: Sendable {
             return .text(.badRequest).uncached()
         }
         let isText = request.headers[.contentType]?.contains("octet-stream") != true
-        return await sessions.post(body, isText: isText, to: token) ? .text(.ok).uncached() : .text(.notFound).uncached()
+        return await sessions.post(body, isText: isText, to: token)
+            ? .text(.ok).uncached() : .text(.notFound).uncached()
     }
 
     private func delete(_ request: HubRequest) throws -> HubResponse {
