@@ -17,6 +17,7 @@ let package = Package(
         .library(name: "SignalRClassic", targets: ["SignalRClassic"]),
         .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
         .library(name: "SignalRService", targets: ["SignalRService"]),
+        .library(name: "SignalRServiceLink", targets: ["SignalRServiceLink"]),
         .library(name: "SignalRTesting", targets: ["SignalRTesting"]),
         .library(name: "SignalRWire", targets: ["SignalRWire"]),
         // For the fuzz targets, which are a package of their own; not API.
@@ -108,6 +109,17 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // Connection strings and tokens of the service, for both its ends.
+        .target(
+            name: "SignalRAccess",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         // JWT bearer tokens for hubs and for the service.
         .target(
             name: "SignalRAuthentication",
@@ -150,11 +162,33 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // router.signalR("/chat", hub:, service:): hubs whose clients come by the service.
+        .target(
+            name: "SignalRServiceLink",
+            dependencies: [
+                "SignalR",
+                "SignalRAccess",
+                "SignalRHummingbird",
+                "SignalRWire",
+                "_SignalRWebSocket",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
         // The service as a library: client endpoint, access keys, REST.
         .target(
             name: "SignalRService",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRWire",
                 "SignalRHummingbird",
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -181,6 +215,7 @@ let package = Package(
             name: "SignalBoxCommands",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRWire",
                 "SignalRService",
                 "SignalRServiceStore",
@@ -214,6 +249,7 @@ let package = Package(
             name: "SignalRServiceTests",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRWire",
                 "SignalRService",
                 "SignalRServiceStore",
@@ -228,10 +264,26 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The link to the service byte by byte, with the test as the service, and both ends in one process.
+        .testTarget(
+            name: "SignalRServiceLinkTests",
+            dependencies: [
+                "SignalR", "SignalRAccess", "SignalRServiceLink", "SignalRWire", "_SignalRWebSocket",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SignalBoxCommandsTests",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRService",
                 "SignalBoxCommands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -290,6 +342,7 @@ let package = Package(
                 "SignalR", "SignalRClassic", "SignalRWire", "_SignalRWebSocket",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -322,7 +375,7 @@ let package = Package(
             dependencies: [
                 "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRClassic",
                 "SignalRHummingbird",
-                "SignalRService",
+                "SignalRService", "SignalRServiceLink",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -348,7 +401,10 @@ let package = Package(
 )
 
 // The examples of the README, so that they always compile.
-package.targets += [("Chat", []), ("Streaming", []), ("Authentication", ["SignalRAuthentication"])].map { name, more in
+package.targets += [
+    ("Chat", []), ("Streaming", []), ("Authentication", ["SignalRAuthentication"]),
+    ("ServiceLink", ["SignalRServiceLink"]),
+].map { name, more in
     .executableTarget(
         name: "\(name)Example",
         dependencies: more + ["SignalR", "SignalRHummingbird", .product(name: "Hummingbird", package: "hummingbird")],

@@ -82,6 +82,16 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     }
     /// An app server's connection to the service that says nothing, though it was asked.
     package static let serverSilent = CloseReason("app_server_silent")
+    /// The service moved the client to another app server, which goes on with it.
+    package static let moved = CloseReason("moved", graceful: true)
+    /// The service that a client came by ended it; `detail` is what it said.
+    package static func serviceClosed(_ detail: String?) -> CloseReason {
+        CloseReason("service_closed", detail, graceful: detail == nil)
+    }
+    /// The way to the service that a client came by is lost, and the client with it.
+    package static func serviceLost(_ detail: String) -> CloseReason { CloseReason("service_lost", detail) }
+    /// The client sent more than its hub takes, and came by a service that cannot hold it up.
+    package static let inboundQueueFull = CloseReason("inbound_queue_full", "inbound queue full", comeBack)
     /// Bytes that are not the hub protocol.
     package static func protocolError(_ text: String, detailed: Bool) -> CloseReason {
         CloseReason(

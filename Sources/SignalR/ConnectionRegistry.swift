@@ -63,7 +63,7 @@ package final class ConnectionRegistry: Sendable {
 
     package func connection(_ id: ConnectionID) -> Connection? { stripe(id).withLockedValue { $0[id] } }
 
-    package func connection(named id: String) -> Connection? { ConnectionID(id).flatMap { connection($0) } }
+    package func connection(named id: String) -> Connection? { connection(ConnectionID(named: id)) }
 
     /// Before the session starts, so that server code can reach the connection from `onConnected` on.
     func insert(_ connection: Connection) { stripe(connection.id).withLockedValue { $0[connection.id] = connection } }
@@ -76,7 +76,7 @@ package final class ConnectionRegistry: Sendable {
         logger.debug(
             "Connection closed",
             metadata: [
-                "signalr.connection.id": "\(connection.id)", "signalr.close.reason": "\(reason)",
+                "signalr.connection.id": "\(connection.name)", "signalr.close.reason": "\(reason)",
             ])
     }
 
@@ -86,18 +86,30 @@ package final class ConnectionRegistry: Sendable {
     package func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID> = []) {
         if case .connections(let ids) = target {
             for id in ids.count == 1 ? ids : Array(Set(ids)) {
-                guard let connection = connection(named: id), !excluding.contains(connection.id) else { continue }
-                connection.onLoop { connection.send(message) }
+                guard let connection = connection(named: id) else {
+                    if message.position != nil { keep(message, forAbsent: id) }
+                    continue
+                }
+                guard !excluding.contains(connection.id) else { continue }
+                inOrder(message, on: connection.eventLoop) { connection.send(message) }
             }
             return
         }
         let except = Exclusion(connections: excluding)
-        onEachShard { $0.deliver(message, to: target, except: except) }
+        for shard in shards {
+            inOrder(message, on: shard.eventLoop) { shard.deliver(message, to: target, except: except) }
+        }
     }
 
-    private func onEachShard(_ work: @escaping @Sendable (ConnectionShard) -> Void) {
+    /// At once when already there; but messages with a position must not overtake each other.
+    private func inOrder(_ message: Outgoing, on eventLoop: any EventLoop, _ work: @escaping @Sendable () -> Void) {
+        eventLoop.inEventLoop && message.position == nil ? work() : eventLoop.execute(work)
+    }
+
+    /// For a client of another node that may come back on this one.
+    private func keep(_ message: Outgoing, forAbsent id: String) {
         for shard in shards {
-            shard.eventLoop.inEventLoop ? work(shard) : shard.eventLoop.execute { work(shard) }
+            shard.eventLoop.execute { _ = shard.journal?.record(message, to: .connections([id]), except: .nobody) }
         }
     }
 
@@ -154,6 +166,12 @@ package final class ConnectionRegistry: Sendable {
     /// - Returns: how many were left when the time was over.
     package func drain(timeout: Duration) async -> Int {
         for shard in shards { shard.eventLoop.execute { shard.closeAll(.shutdown) } }
+        return await waitUntilEmpty(timeout: timeout)
+    }
+
+    /// Waits until no connection is left, at most `timeout`.
+    /// - Returns: how many were left when the time was over.
+    package func waitUntilEmpty(timeout: Duration) async -> Int {
         let left = await withTaskGroup(of: Int?.self) { tasks in
             tasks.addTask {
                 for shard in self.shards { await shard.becameEmpty() }

@@ -31,6 +31,11 @@ public struct HubConnectionError: Error, Sendable, Equatable, CustomStringConver
     public let code: Code
     public let message: String
     public var description: String { message }
+
+    package init(code: Code, message: String) {
+        self.code = code
+        self.message = message
+    }
 }
 
 /// The error texts of the hub protocol (core protocol reference, "Error texts"); clients and their tests compare them.

@@ -22,8 +22,8 @@ public struct HubMethodDefinition<H: Hub>: Sendable {
         case stream
     }
 
-    /// A call whose arguments are bound.
-    public typealias Call = @Sendable (H, HubCallerContext) async throws -> HubReply
+    /// A call whose arguments are bound. It goes on where its caller is, so that a method which does not suspend costs no look for an executor.
+    public typealias Call = nonisolated(nonsending) @Sendable (H, HubCallerContext) async throws -> HubReply
 
     /// The name that clients use; compared without regard to case.
     public let name: String

@@ -34,15 +34,16 @@ public final class HubServer: Sendable {
     ) throws(HubDefinitionError) {
         try self.init(
             hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger,
-            unknownMethod: ErrorText.unknownMethod)
+            makeBackplane: MemoryBackplane.init)
     }
 
     package init<H: Hub>(
         _ hub: H, options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger,
-        callTaker: (any HubCallTaker)? = nil, unknownMethod: @escaping @Sendable (_ target: String) -> String
+        callTaker: (any HubCallTaker)? = nil, unknownMethod: (@Sendable (_ target: String) -> String)? = nil,
+        makeBackplane: (ConnectionRegistry, ClientResults) -> any Backplane = MemoryBackplane.init
     ) throws(HubDefinitionError) {
         self.callTaker = callTaker
-        self.unknownMethod = unknownMethod
+        self.unknownMethod = unknownMethod ?? ErrorText.unknownMethod
         var methods: [String: HubMethod] = [:]
         for definition in H.methods {
             let method = HubMethod(definition, of: hub)
@@ -60,7 +61,7 @@ public final class HubServer: Sendable {
         self.registry = ConnectionRegistry(
             group: eventLoopGroup, codecs: options.codecs + [ClassicHubCodec()], logger: logger)
         self.results = ClientResults()
-        self.backplane = MemoryBackplane(registry: registry, results: results)
+        self.backplane = makeBackplane(registry, results)
         self.traces = !(InstrumentationSystem.tracer is NoOpTracer)
         let filters = options.filters
         self.onReconnected = { context in try await hub.onReconnected(context) }
@@ -83,7 +84,7 @@ public final class HubServer: Sendable {
     // MARK: Calls
 
     /// Binds, authorizes and runs a call.
-    package func run(
+    nonisolated(nonsending) package func run(
         _ method: HubMethod, _ invocation: HubMessage.Invocation, uploads: [UploadStream], in context: HubCallerContext
     ) async -> CallOutcome {
         let call: HubMethod.Call
@@ -111,7 +112,7 @@ public final class HubServer: Sendable {
         }
     }
 
-    private func traced(
+    nonisolated(nonsending) private func traced(
         _ method: HubMethod, _ invocation: HubMessage.Invocation, _ details: HubInvocation,
         _ call: @escaping HubMethod.Call,
         _ uploads: [UploadStream]
@@ -132,7 +133,7 @@ public final class HubServer: Sendable {
         }
     }
 
-    private func filtered(
+    nonisolated(nonsending) private func filtered(
         _ method: HubMethod, _ details: HubInvocation, _ call: @escaping HubMethod.Call, _ uploads: [UploadStream]
     ) async throws -> HubReply {
         guard !options.filters.isEmpty else { return try await call(details.context) }
@@ -195,10 +196,12 @@ public final class HubServer: Sendable {
 
     // MARK: Client results
 
-    func askClient(_ connectionID: String, method: String, arguments: [HubPayload]) async throws -> HubPayload {
+    func askClient(
+        _ connectionID: String, method: String, arguments: [HubPayload], in scope: CallScope?
+    ) async throws -> HubPayload {
         let invocation = HubMessage.Invocation(
             id: results.nextID(), target: method, arguments: .payloads(arguments))
-        switch try await backplane.ask(connectionID, invocation) {
+        switch try await backplane.ask(connectionID, invocation, in: scope) {
         case .result(let payload): return payload
         case .failure(let message): throw HubError(message)
         case .void: return .value(.null)
@@ -220,7 +223,7 @@ package enum CallOutcome: Sendable {
 
 /// A method of a particular hub value, without the hub's type.
 package struct HubMethod: Sendable {
-    typealias Call = @Sendable (HubCallerContext) async throws -> HubReply
+    typealias Call = nonisolated(nonsending) @Sendable (HubCallerContext) async throws -> HubReply
     package let name: String
     package let parameterCount: Int
     package let streamCount: Int

@@ -70,6 +70,11 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
 
     var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 || isHeldBack }
 
+    var owesAnswers: Bool {
+        let areCallsRunning = permits < max(1, options.maximumParallelInvocations)
+        return phase == .starting || areCallsRunning || waiting != nil || !streaming.isEmpty || !uploads.isEmpty
+    }
+
     func receive(_ bytes: inout ByteBuffer) {
         lastReceived = connection.now
         do throws(HubProtocolError) {
@@ -203,14 +208,14 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             }
             return
         }
-        switch server.results.complete(completion, from: connection.id) {
+        switch server.backplane.complete(completion, from: connection) {
         case .answered: break
         case .unknown:
             server.logger.debug(
                 "Completion of an unknown call", metadata: metadata("signalr.invocation.id", completion.id))
         case .ofAnotherConnection:
             throw HubProtocolError(
-                "Connection ID '\(connection.id)' is not valid for invocation ID '\(completion.id)'.")
+                "Connection ID '\(connection.name)' is not valid for invocation ID '\(completion.id)'.")
         }
     }
 
@@ -278,7 +283,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     /// Streams the result if there is one to stream, and gives the completion that ends the call; nil for a call without id.
-    private func finish(
+    nonisolated(nonsending) private func finish(
         _ invocation: HubMessage.Invocation, _ method: HubMethod, _ outcome: CallOutcome
     ) async -> HubMessage.Completion? {
         switch outcome {
@@ -404,7 +409,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         for upload in uploads.values { upload.finish(throwing: HubError(ErrorText.underlyingClosed)) }
         uploads = [:]
         waiting = nil
-        server.results.connectionClosed(connection.id)
+        server.backplane.connectionClosed(connection)
         aborted.store(true, ordering: .relaxed)
         let was = phase
         phase = .over
@@ -431,7 +436,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     private func metadata(_ key: String, _ value: String) -> Logger.Metadata {
-        ["signalr.connection.id": "\(connection.id)", "\(key)": "\(value)"]
+        ["signalr.connection.id": "\(connection.name)", "\(key)": "\(value)"]
     }
 }
 

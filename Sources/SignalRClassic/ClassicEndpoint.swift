@@ -43,6 +43,9 @@ package final class ClassicEndpoint: Sendable {
         self.authenticator =
             options.authenticator ?? applications.lazy.compactMap { $0.server.options.authenticator }.first
         self.script = script
+        for application in applications where application.server.backplane.stream != nil {
+            application.keepFromNow(options)
+        }
     }
 
     /// - Throws: ``SignalR/HubDefinitionError`` for names that cannot be told apart, and names with a dot.
@@ -114,7 +117,7 @@ package final class ClassicEndpoint: Sendable {
         case .ping: return HubResponse.classic("{ \"Response\": \"pong\" }").called(by: callback)
         default: break
         }
-        guard let transport = request["transport"].flatMap({ ClassicTransport(named: $0) }) else {
+        guard let transport = request["transport"].flatMap({ ClassicTransport(caseInsensitive: $0) }) else {
             throw ClassicRefusal(.badRequest, "Unknown transport.")
         }
         let client = try self.identify(request, user)
@@ -243,6 +246,13 @@ package final class ClassicEndpoint: Sendable {
 }
 
 extension ClassicApplication {
+    /// Clients of other nodes may come for messages from before the first client of this one.
+    fileprivate func keepFromNow(_ options: ClassicOptions) {
+        for shard in self.server.registry.shards {
+            shard.eventLoop.execute { _ = TopicJournal.of(self, on: shard.eventLoop, options: options) }
+        }
+    }
+
     /// Whether a user may enter.
     func admits(_ user: HubUser?, _ request: HubRequest) async throws -> Bool {
         let options = self.server.options

@@ -46,8 +46,8 @@ public final class ClassicServer: Sendable {
         public let transport: ClassicTransport
         /// Whether it has a transport right now. Between two polls it has none.
         public let isAttached: Bool
-        /// The transports it had, in order, and what brought each; the last 16.
-        public let uses: [ClassicTransportUse]
+        /// The transport in use, those before it, and why each of them is not.
+        public let transports: TransportHistory
     }
 
     /// The clients of this endpoint, those included that may come back.
@@ -66,7 +66,7 @@ extension ClassicSession {
                     returning: ClassicServer.Client(
                         connectionID: self.carrier.id.description,
                         hubs: self.seats.compactMap { $0.application.name }, transport: self.transport,
-                        isAttached: self.carrier.transport != nil, uses: self.uses))
+                        isAttached: self.carrier.transport != nil, transports: self.carrier.transportHistory))
             }
         }
     }

@@ -23,6 +23,7 @@ extension ClassicSession {
             self.message = ByteBuffer()
             // The client comes back; for the server it was a loss like any other.
             if let transport = self.carrier.transport {
+                self.carrier.history.interrupt(.lost("a message over the limit"))
                 transport.close(.slowConsumerBytes)
                 self.carrier.detach(transport)
             }
@@ -191,7 +192,7 @@ extension ClassicSeat {
         case .failure(let text, let error): result.failure = self.failure(text, error, shown)
         case .reply(let reply): await self.finish(reply, call, shown, &result)
         }
-        if call.hasReported { await self.caughtUp() }
+        if call.hasReported { await self.caughtUp(beforeResult: true) }
         result.state = call.changes
         return result
     }
@@ -216,7 +217,7 @@ extension ClassicSeat {
                     guard !self.isAborted else { throw CancellationError() }
                     try call.report(item)
                     // A call without an id has nobody to wait for.
-                    if call.id != nil { await self.caughtUp() }
+                    if call.id != nil { await self.caughtUp(beforeResult: false) }
                 }
             } catch {
                 result.failure = self.failure("", error, shown)

@@ -29,11 +29,14 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Hubs that the client calls without listing them.
     var guests: [String: ClassicSeat] = [:]
     private(set) var transport = ClassicTransport.longPolling
-    private(set) var uses: [ClassicTransportUse] = []
     /// What the transport that is about to come was asked for with.
     private var upcoming: ReceiveRequest?
     private var hasReceived = false
-    var flow = Flow.away
+    /// Whether this server heard of the client when it came with a cursor, so that messages from before may be for it.
+    private(set) var isReturning = false
+    var flow = Flow.away {
+        didSet { self.carrier.follower = if case .pushing = self.flow { self.seats.first?.connection } else { nil } }
+    }
     /// Counts transports, so that late work for an older one stops.
     private var generation = 0
     /// While pulling: everything up to here was sent.
@@ -68,8 +71,6 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         case pushing
     }
 
-    /// Transports that are remembered.
-    private static let longestHistory = 16
     init(_ carrier: Connection, _ endpoint: ClassicEndpoint, userName: String) {
         self.carrier = carrier
         self.endpoint = endpoint
@@ -101,6 +102,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         self.receivingSince = self.carrier.now
         let isNew = !self.hasReceived
         self.hasReceived = true
+        self.isReturning = isNew && request.cursor != nil
         for admission in request.hubs { self.seat(admission, request.request, request.user) }
         if isNew, request.action != .connect { self.takeAsStarted() }
         self.place(request)
@@ -108,18 +110,15 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     }
 
     private func remember(_ request: ReceiveRequest) {
-        guard request.action != .poll || !self.hasReceived else { return }
-        let occasion: ClassicTransportUse.Occasion =
-            request.action == .reconnect ? .reconnect : self.uses.isEmpty ? .first : .fallback
-        self.endpoint.logger.debug(
-            "Transport",
-            metadata: [
-                "signalr.connection.id": "\(self.carrier.id)", "signalr.transport": "\(request.transport.rawValue)",
-                "occasion": "\(occasion.rawValue)",
-                "before": "\(self.uses.map(\.transport.rawValue).joined(separator: " "))",
-            ])
-        if self.uses.count == Self.longestHistory { self.uses.removeFirst() }
-        self.uses.append(ClassicTransportUse(transport: request.transport, occasion: occasion))
+        if !self.hasReceived {
+            self.carrier.beginHistory(
+                request.transport, offered: request.action == .connect ? request.offered : nil,
+                refused: self.endpoint.sessions.takeRefused(of: self.carrier.id))
+        } else if request.action != .poll || request.transport != self.transport {
+            self.carrier.moveHistory(to: request.transport)
+        } else {
+            self.carrier.history.resume()
+        }
     }
 
     private func seat(_ admission: Admission, _ features: RequestFeatures, _ user: HubUser?) {
@@ -188,11 +187,15 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
             self.owesGap = request.isFromElsewhere
             return
         }
-        let isHere = cursor.loop == BusClock.number(of: self.carrier.eventLoop)
-        // A number that nobody has given yet: all that is kept (classic protocol reference, §17).
-        self.position = isHere ? (cursor.sequence <= BusClock.now ? cursor.sequence : 0) : BusClock.now
-        self.owesGap = !isHere
         self.gapTold = 0
+        if cursor.process == BusClock.process, cursor.loop == BusClock.number(of: self.carrier.eventLoop) {
+            // A number that nobody has given yet: all that is kept (classic protocol reference, §17).
+            self.position = cursor.sequence <= BusClock.now ? cursor.sequence : 0
+        } else {
+            let begins = self.seats.map { $0.begin(at: cursor.places) }
+            self.position = begins.reduce(BusClock.now) { min($0, $1 ?? $0) }
+            self.owesGap = begins.isEmpty || begins.contains(nil)
+        }
         self.noticeGap()
     }
 
@@ -256,6 +259,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Polls have a time limit, and so has everything when there are no keep-alives.
     private func endIfLong(_ transport: any Transport) {
         guard self.carrier.now &- self.receivingSince >= self.options.connectionTimeout.wholeSeconds else { return }
+        if self.transport != .longPolling { self.carrier.history.interrupt(.expired) }
         transport.close(.transportEnded)
         self.carrier.detach(transport)
         self.flow = .away

@@ -3,13 +3,8 @@
 
 import Crypto
 import SignalR
+import SignalRAccess
 import SignalRWire
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// One or two access keys of the service: every one verifies, the first one signs (two, so that a key can be replaced without a pause).
 ///
@@ -71,12 +66,7 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
     /// - Parameter audience: the URL that the token is for, without a port.
     func token(_ claims: [HubValue.Member] = [], audience: String, lifetime: Duration, now: Double = Self.now) -> String
     {
-        let start = Int64(now)
-        let standard: [HubValue.Member] = [
-            .init(key: "nbf", value: .int(start)), .init(key: "exp", value: .int(start &+ lifetime.components.seconds)),
-            .init(key: "iat", value: .int(start)), .init(key: "aud", value: .string(audience)),
-        ]
-        return AccessToken.sign(.map(claims + standard), with: keys[0])
+        AccessToken.issue(claims, audience: audience, lifetime: lifetime, now: now, with: keys[0])
     }
 
     // MARK: Upstream
@@ -90,5 +80,5 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
         }.joined(separator: ",")
     }
 
-    static var now: Double { Date().timeIntervalSince1970 }
+    static var now: Double { AccessToken.now }
 }

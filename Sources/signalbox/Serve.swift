@@ -34,7 +34,8 @@ struct Serve: AsyncParsableCommand, Configurable {
         .flag("playground"), .flag("classic-jsonp"),
         .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
         "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
-        .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
+        "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
+        "log-level",
     ]
 
     @OptionGroup(title: "Listening") var listening: Listening
@@ -255,6 +256,12 @@ extension Serve {
                 valueName: "size"))
         var maximumQueue = ByteCount(standard.maximumOutboundQueue)
 
+        @Option(
+            help: ArgumentHelp(
+                "The transports that clients may use, separated by commas: webSockets, serverSentEvents, longPolling, and foreverFrame for old browsers. [SIGNALBOX_TRANSPORTS]",
+                valueName: "names"))
+        var transports = TransportList.all
+
         @Flag(help: "Compress WebSocket messages for clients that offer it. [SIGNALBOX_WEBSOCKET_COMPRESSION]")
         var websocketCompression = false
 
@@ -271,6 +278,7 @@ extension Serve {
             options.clientTimeout = clientTimeout.duration
             options.maximumReceiveMessageSize = maximumMessageSize.bytes == 0 ? nil : maximumMessageSize.bytes
             options.maximumOutboundQueue = maximumQueue.bytes
+            options.transports = transports.kinds
             options.webSocketCompression = websocketCompression
             options.allowStatefulReconnects = statefulReconnect
             options.detailedErrors = detailedErrors

@@ -11,6 +11,7 @@ import NIOPosix
 import NIOSSL
 import ServiceLifecycle
 import SignalR
+import SignalRAccess
 import SignalRClassic
 import SignalRHummingbird
 import SignalRService
@@ -86,6 +87,7 @@ struct Server {
             var classic = ClassicOptions()
             classic.keys = try ClassicKeys(secrets: [key])
             classic.cors = playgroundOptions.cors
+            classic.transports = options.connections.transports.names
             classic.enableJSONP = options.access.classicJsonp
             classic.maximumOutboundQueue = options.connections.maximumQueue.bytes
             return classic

@@ -5,6 +5,7 @@ import ArgumentParser
 import Configuration
 import Foundation
 import SignalR
+import SignalRAccess
 import SignalRService
 import Testing
 
@@ -78,7 +79,9 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         ["--mode", "serverless", "--upstream", "nowhere"], ["--upstream", "http://localhost"],
         ["--mode", "serverless", "--upstream", "http://localhost/{user}"], ["--upstream-concurrency", "0"],
         ["--upstream-timeout", "never"], ["--handshake-timeout", "0"], ["--maximum-queue", "many"],
-        ["--mode", "other"], ["extra"], ["--unknown"],
+        ["--mode", "other"], ["extra"], ["--unknown"], ["--transports", "foreverFrame"],
+        ["--transports", "carrierPigeon"],
+        ["--transports", ""],
     ])
     func mistakesAreUsageErrors(_ options: [String]) {
         let error = #expect(throws: (any Error).self) { try SignalBox.parseAsRoot(["serve"] + options) }
@@ -123,6 +126,13 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         #expect(options.webSocketCompression && options.allowStatefulReconnects && options.detailedErrors)
     }
 
+    @Test func transportsAreAListInAnyCase() throws {
+        let transports = try Serve.parse(["--transports", "longpolling, WEBSOCKETS"]).connections.transports
+        #expect(transports.names == [.longPolling, .webSockets])
+        #expect(transports.kinds == [.webSockets, .longPolling])
+        #expect(transports.description == "longPolling,webSockets")
+    }
+
     @Test func defaultsAreThoseOfTheLibrary() throws {
         let (options, standard) = (try Serve.parse([]).connections.hubOptions, HubOptions())
         #expect(options.handshakeTimeout == standard.handshakeTimeout)
@@ -130,6 +140,7 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         #expect(options.clientTimeout == standard.clientTimeout)
         #expect(options.maximumReceiveMessageSize == standard.maximumReceiveMessageSize)
         #expect(options.maximumOutboundQueue == standard.maximumOutboundQueue)
+        #expect(options.transports == standard.transports)
     }
 }
 

@@ -24,13 +24,20 @@ import Testing
         var dice = Dice(state: seed)
         let loop = EmbeddedEventLoop()
         let registry = ConnectionRegistry(group: loop, codecs: [], logger: Logger(label: "test"))
+        let shard = registry.shard(of: loop)
         let connections = (0..<40).map { _ in Connection.forTests(registry, on: loop) }
+        for connection in connections { shard.add(connection) }
         let sets = (0..<6).map { ConnectionSet("\($0)", isGroup: true) }
         var model = sets.map { _ in Set<ConnectionID>() }
         for _ in 0..<5000 {
             let index = Int.random(in: 0..<6, using: &dice)
             let connection = connections[Int.random(in: 0..<40, using: &dice)]
-            if Bool.random(using: &dice) {
+            if Int.random(in: 0..<20, using: &dice) == 0 {
+                // Leaves for good, and another one comes, in effect.
+                shard.remove(connection)
+                for other in model.indices { model[other].remove(connection.id) }
+                shard.add(connection)
+            } else if Bool.random(using: &dice) {
                 sets[index].insert(connection)
                 model[index].insert(connection.id)
             } else {
@@ -44,9 +51,11 @@ import Testing
             // Every place that a connection remembers is its own.
             for membership in connection.memberships {
                 #expect(membership.set.members[membership.index] === connection)
+                #expect(Int(membership.set.places[membership.index]) == connection.shardIndex)
             }
         }
-        for connection in connections { connection.memberships = [] }
+        for connection in connections { shard.remove(connection) }
+        #expect(sets.allSatisfy { $0.members.isEmpty && $0.places.isEmpty })
     }
 }
 

@@ -31,12 +31,16 @@ package protocol ConnectionSession: AnyObject {
     var outlivesTransport: Bool { get }
     /// Whether the client can answer a call with a result.
     var answersCalls: Bool { get }
+    /// Whether the client waits for something that only this session can still give it.
+    var owesAnswers: Bool { get }
     /// A transport took the place of another, or is the first of a connection whose transports come by ``Connection/resume(_:)``.
     func resumed()
     /// Server code made the connection a member of a group, or took it out.
     func membershipChanged(of group: String, to isMember: Bool)
     /// What to queue for a message that is for this connection alone.
     func addressed(_ message: Outgoing) -> Outgoing
+    /// The transports of the client, where it has them in another connection; nil where this one knows.
+    var sharedTransportHistory: TransportHistory? { get }
 }
 
 extension ConnectionSession {
@@ -44,9 +48,11 @@ extension ConnectionSession {
     package func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {}
     package var outlivesTransport: Bool { false }
     package var answersCalls: Bool { true }
+    package var owesAnswers: Bool { false }
     package func writabilityChanged(_ canWrite: Bool) {}
     package func membershipChanged(of group: String, to isMember: Bool) {}
     package func addressed(_ message: Outgoing) -> Outgoing { message }
+    package var sharedTransportHistory: TransportHistory? { nil }
 }
 
 /// One client of an endpoint, from its first transport to its end.
@@ -65,6 +71,8 @@ package final class Connection: @unchecked Sendable {
     package let userID: String?
     package let request: RequestFeatures
     package let limits: ConnectionLimits
+    /// The id that hubs and other clients know it by.
+    package var name: String { request.origin?.connectionName ?? id.description }
 
     // MARK: State, on the event loop
 
@@ -74,6 +82,8 @@ package final class Connection: @unchecked Sendable {
     /// The codec and packaging in use; text JSON until the handshake picks.
     package private(set) var format = Format(codec: 0, packaging: .bare) { didSet { updateLane() } }
     package private(set) var transferFormat = TransferFormat.text
+    /// What ``transportHistory`` gives, but for connections whose client has its transports in another.
+    package var history = TransportHistory()
     /// Tells the endpoint that the connection is gone.
     package var onRemoved: (@Sendable () -> Void)?
     /// Seconds that this connection may be without a transport.
@@ -87,6 +97,14 @@ package final class Connection: @unchecked Sendable {
     /// Messages are put aside, since something has to be sent before them.
     private(set) var isHolding = false { didSet { updateLane() } }
     private var held: Batch?
+
+    /// The connection whose messages go out through this one's transport as they are; nil for all but carriers of classic clients.
+    package var follower: Connection? {
+        didSet {
+            oldValue?.updateLane()
+            follower?.updateLane()
+        }
+    }
 
     /// Messages that wait for the next flush, or for a slow client.
     private var pending: Batch? { didSet { if (pending == nil) != (oldValue == nil) { updateLane() } } }
@@ -190,12 +208,15 @@ extension Connection {
         }
     }
 
-    /// The new socket of a stateful client: what was not acknowledged is sent again before anything new.
+    /// The new socket of a stateful client, or the old transport to a new socket elsewhere: what was not acknowledged is sent again before
+    /// anything new.
     package func resume(_ transport: any Transport) {
-        self.transport?.close(.transportEnded)
+        if self.transport !== transport { self.transport?.close(.transportEnded) }
         pending = nil
         attach(transport)
-        if state == .open { session?.resumed() }
+        guard state == .open else { return }
+        if isStateful { moveHistory(to: transport.kind.name) }
+        session?.resumed()
     }
 
     /// The transport is gone; the connection stays.
@@ -270,14 +291,17 @@ extension Connection {
     }
 
     /// The client ended its transport in order.
-    package func inputEnded() {
+    /// - Parameter code: the WebSocket's close code, if it sent one.
+    package func inputEnded(code: Int? = nil) {
         guard isLive else { return }
+        history.interrupt(.closed(code: code))
         session?.inputEnded()
     }
 
     /// The transport broke. A stateful connection waits for a new one, every other ends.
     package func lost(_ transport: any Transport, _ reason: CloseReason) {
         guard transport === self.transport else { return }
+        history.interrupt(.lost(reason.detail ?? reason.name))
         detach(transport)
         if state != .open || replay == nil && session?.outlivesTransport != true { close(reason) }
     }
@@ -393,7 +417,10 @@ extension Connection {
     }
 
     /// The transport's ``Transport/idleSocket`` may have changed, or something in the connection.
-    func updateLane() { if shardIndex >= 0 { shard.lanes[shardIndex] = lane } }
+    package func updateLane() {
+        if shardIndex >= 0 { shard.lanes[shardIndex] = lane }
+        follower?.updateLane()
+    }
 
     /// The socket, if bytes sent to it now come after all others.
     package var idleSocket: NIOBSDSocket.Handle? { lane.socket }

@@ -60,9 +60,13 @@ package final class Outgoing: Sendable {
     /// The call that sends this to its own caller, for codecs that carry more than the message.
     package let call: (any AnyObject & Sendable)?
 
-    package init(_ content: Content, from call: (any AnyObject & Sendable)? = nil) {
+    /// The place in the backplane's stream; nil for messages of this node alone.
+    package let position: UInt64?
+
+    package init(_ content: Content, from call: (any AnyObject & Sendable)? = nil, position: UInt64? = nil) {
         self.content = content
         self.call = call
+        self.position = position
         self.isNumbered =
             switch content {
             case .message(let message): message.isNumbered

@@ -17,6 +17,10 @@ package final class HubEndpoint: Sendable {
     private let sessions: SessionTable
     private let makeSession: @Sendable (Connection) -> any ConnectionSession
     private let offer: @Sendable (HubUser?) -> Offer
+    private let redirect: Redirect?
+
+    /// Sends those who negotiate elsewhere; nothing else is served then.
+    package typealias Redirect = @Sendable (HubRequest, HubUser?) throws -> HubResponse
 
     /// What a client may use.
     package struct Offer: Sendable {
@@ -35,11 +39,12 @@ package final class HubEndpoint: Sendable {
     /// - Parameter offer: what a client may use; nil leaves it to the options, for all of them.
     package init(
         registry: ConnectionRegistry, options: HubOptions, logger: Logger,
-        offer: (@Sendable (HubUser?) -> Offer)? = nil,
+        offer: (@Sendable (HubUser?) -> Offer)? = nil, redirect: Redirect? = nil,
         makeSession: @escaping @Sendable (Connection) -> any ConnectionSession
     ) {
         let standard = Offer(transports: options.transports, statefulReconnects: options.allowStatefulReconnects)
         self.offer = offer ?? { _ in standard }
+        self.redirect = redirect
         self.registry = registry
         self.options = options
         self.limits = ConnectionLimits(options)
@@ -50,8 +55,8 @@ package final class HubEndpoint: Sendable {
         self.makeSession = makeSession
     }
 
-    package convenience init(_ server: HubServer) {
-        self.init(registry: server.registry, options: server.options, logger: server.logger) {
+    package convenience init(_ server: HubServer, redirect: Redirect? = nil) {
+        self.init(registry: server.registry, options: server.options, logger: server.logger, redirect: redirect) {
             HubSession($0, server: server)
         }
     }
@@ -63,6 +68,7 @@ package final class HubEndpoint: Sendable {
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
         do {
             let user = try await authorize(request)
+            if let redirect { return crossOrigin(try elsewhere(request, isNegotiate, user, redirect), request) }
             let response =
                 isNegotiate
                 ? negotiate(request, user, host) : try await transport(request, user, host)
@@ -131,6 +137,16 @@ package final class HubEndpoint: Sendable {
         return .json(.ok, body)
     }
 
+    private func elsewhere(
+        _ request: HubRequest, _ isNegotiate: Bool, _ user: HubUser?, _ redirect: Redirect
+    ) throws -> HubResponse {
+        guard isNegotiate else {
+            return .text(.notFound, "Clients of this hub connect to where negotiate sends them.").uncached()
+        }
+        guard request.method == .post else { return .text(.methodNotAllowed).uncached() }
+        return try redirect(request, user)
+    }
+
     private func answer(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) -> NegotiateResponse {
         let version: Int
         switch NegotiateVersion.resolve(
@@ -171,13 +187,34 @@ package final class HubEndpoint: Sendable {
     }
 
     private func get(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) async throws -> HubResponse {
-        if request.headers[.accept]?.contains("text/event-stream") == true {
-            return try serverSentEvents(request, user, host)
+        let kind = Self.wanted(by: request)
+        do {
+            let response =
+                switch kind {
+                case .serverSentEvents: try serverSentEvents(request, user, host)
+                case .webSockets: try webSocket(request, user, host)
+                case .longPolling: try await longPolling(request, user, host)
+                }
+            if response.status.kind == .clientError { note(kind, response.status, request) }
+            return response
+        } catch let refused as Refusal {
+            note(kind, refused.response.status, request)
+            throw refused
         }
-        if request.headers[.upgrade]?.lowercased().contains("websocket") == true {
-            return try webSocket(request, user, host)
-        }
-        return try await longPolling(request, user, host)
+    }
+
+    private static func wanted(by request: HubRequest) -> TransportKind {
+        if request.headers[.accept]?.contains("text/event-stream") == true { return .serverSentEvents }
+        return request.headers[.upgrade]?.lowercased().contains("websocket") == true ? .webSockets : .longPolling
+    }
+
+    /// A client that goes on to its next transport will have this in its history.
+    private func note(_ kind: TransportKind, _ status: HTTPResponse.Status, _ request: HubRequest) {
+        guard let token = request.query("id").flatMap({ ConnectionID($0) }) else { return }
+        logger.debug(
+            "Transport refused",
+            metadata: ["signalr.transport": "\(kind.name.rawValue)", "http.response.status_code": "\(status.code)"])
+        sessions.note(.init(kind.name, .refused(status: status.code)), for: token)
     }
 
     /// The entry that the request's `id` names.
@@ -208,12 +245,16 @@ package final class HubEndpoint: Sendable {
     }
 
     private func connection(
-        _ pending: SessionTable.Pending, _ request: HubRequest, _ user: HubUser?, on eventLoop: any EventLoop
+        _ pending: SessionTable.Pending, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?,
+        on eventLoop: any EventLoop
     ) -> Connection {
         let connection = Connection(
             id: pending.id, registry: registry, eventLoop: eventLoop, limits: limits, user: user,
             userID: options.userID(user, request), request: RequestFeatures(request))
         connection.isStateful = pending.isStateful
+        connection.beginHistory(
+            kind.name, offered: pending.isNegotiated ? offer(user).transports.map(\.name) : nil,
+            refused: pending.refused)
         connection.begin(makeSession(connection))
         return connection
     }
@@ -223,7 +264,9 @@ package final class HubEndpoint: Sendable {
         _ token: ConnectionID, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?,
         on eventLoop: any EventLoop
     ) throws -> Connection {
-        let made = sessions.activate(token, as: kind) { self.connection($0, request, user, on: eventLoop) }
+        let made = sessions.activate(token, as: kind) {
+            self.connection($0, as: kind, request, user, on: eventLoop)
+        }
         switch made {
         case .made(let connection, let early):
             let release: @Sendable () -> Void = { [sessions] in sessions.ended(token, lingers: kind == .longPolling) }
@@ -243,7 +286,7 @@ package final class HubEndpoint: Sendable {
             let id = ConnectionID()
             try checkEnabled(.webSockets, user)
             let channel = try takeable(host, .webSockets)
-            _ = sessions.insert(.init(id: id, isStateful: false), token: id, unbounded: true)
+            _ = sessions.insert(.init(id: id, isStateful: false, isNegotiated: false), token: id, unbounded: true)
             let response = upgrade(
                 head, try activate(id, as: .webSockets, request, user, on: channel.eventLoop), resumes: false)
             if response.takeOver == nil { sessions.remove(id) }

@@ -10,6 +10,10 @@ final class SessionTable: Sendable {
         let id: ConnectionID
         let isStateful: Bool
         var early = EarlyPosts()
+        /// Whether its transports were offered, rather than taken for granted.
+        var isNegotiated = true
+        /// Transports that the client asked for in vain.
+        var refused: [TransportHistory.Attempt] = []
     }
 
     enum Entry: Sendable {
@@ -96,6 +100,19 @@ final class SessionTable: Sendable {
             }
         }
     }
+
+    /// Remembers that a transport was refused; only the first few, since everybody with the token can ask.
+    func note(_ refused: TransportHistory.Attempt, for token: ConnectionID) {
+        state.withLockedValue { state in
+            guard case .pending(var pending) = state.entries[token], pending.refused.count < Self.longestRefused else {
+                return
+            }
+            pending.refused.append(refused)
+            state.entries[token] = .pending(pending)
+        }
+    }
+
+    private static let longestRefused = 8
 
     /// Hands what was posted to the connection, or keeps it for the one to come.
     /// - Returns: when there is room for more; false when the connection is over or never came, or too much waits for others already.

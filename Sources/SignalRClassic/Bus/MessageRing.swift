@@ -32,6 +32,8 @@ struct MessageRing {
 
     var count: Int { self.messages.count }
     var oldest: UInt64? { self.messages.first?.sequence }
+    /// The last number that it had anything to do with.
+    var newest: UInt64 { self.messages.last?.sequence ?? self.droppedThrough }
 
     mutating func append(_ message: KeptMessage) {
         self.messages.append(message)

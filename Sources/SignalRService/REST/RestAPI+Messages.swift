@@ -54,7 +54,8 @@ extension RestAPI {
         // A hub that nobody used has nobody to send to.
         guard let hub = service.existingHub(name) else { return }
         do {
-            try await hub.server.backplane.publish(message, to: target, excluding: excluding)
+            try await hub.server.backplane.publish(
+                message, to: target, excluding: excluding.map(\.description), in: nil)
         } catch {
             throw .tooMany("The message could not be handed on.")
         }
@@ -73,7 +74,7 @@ extension RestAPI {
         let outcome: HubMessage.Completion.Outcome
         do {
             outcome = try await withDeadline(service.options.clientResultTimeout) {
-                try await hub.server.backplane.ask(id, asked)
+                try await hub.server.backplane.ask(id, asked, in: nil)
             }
         } catch is DeadlineExceeded {
             throw .clientTimeout
