@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
         .library(name: "SignalRService", targets: ["SignalRService"]),
         .library(name: "SignalRServiceLink", targets: ["SignalRServiceLink"]),
+        .library(name: "SignalRTesting", targets: ["SignalRTesting"]),
         .library(name: "SignalRWire", targets: ["SignalRWire"]),
         // For the fuzz targets, which are a package of their own; not API.
         .library(name: "_SignalRWebSocket", targets: ["_SignalRWebSocket"]),
@@ -93,6 +94,18 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ],
+            swiftSettings: settings
+        ),
+        // Clients in memory, for tests of hubs.
+        .target(
+            name: "SignalRTesting",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
@@ -347,6 +360,13 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRTestingTests",
+            dependencies: [
+                "SignalR", "SignalRTesting", "SignalRWire", .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

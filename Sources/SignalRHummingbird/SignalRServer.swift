@@ -8,7 +8,7 @@ import NIOCore
 import NIOHTTP1
 import SignalR
 
-/// Limits of the HTTP side of ``HTTPServerBuilder/signalR(_:configuration:)``.
+/// Limits of the HTTP side of ``HummingbirdCore/HTTPServerBuilder/signalR(_:configuration:)``.
 public struct HTTPConnectionConfiguration: Sendable {
     /// How long a request's head may take to arrive after the connection was opened, and a body to make progress. Default 30 s.
     public var requestTimeout: Duration = .seconds(30)

@@ -64,7 +64,7 @@ public final class SignalBoxService: Sendable {
     /// Answers clients of ASP.NET SignalR 2.x, of every hub.
     let classic: ClassicEndpoint
 
-    /// - Throws: ``HubDefinitionError``, in theory.
+    /// - Throws: `HubDefinitionError`, in theory.
     public init(
         _ options: Options, eventLoopGroup: any EventLoopGroup, logger: Logger = Logger(label: "SignalBox")
     ) throws(HubDefinitionError) {

@@ -266,15 +266,15 @@ extension Connection {
         unreadBytes >= limits.transportMaximumBufferSize && (state == .new || session?.isBusy ?? false)
     }
 
-    /// Bytes that came by POST; returns when there is room for more, false when the connection is over.
-    package func receiveAndWait(_ bytes: ByteBuffer, isText: Bool) async -> Bool {
-        await withCheckedContinuation { waiter in
-            onLoop { [self] in
-                guard isLive || state == .new else { return waiter.resume(returning: false) }
-                receive(bytes, isText: isText)
-                if isOverfull { readWaiters.append(waiter) } else { waiter.resume(returning: true) }
-            }
+    /// Bytes that came by POST; whoever sent them hears when there is room for more, false when the connection is over.
+    package func receive(_ bytes: ByteBuffer, isText: Bool, waiter: CheckedContinuation<Bool, Never>?) {
+        guard isLive || state == .new else {
+            waiter?.resume(returning: false)
+            return
         }
+        receive(bytes, isText: isText)
+        guard let waiter else { return }
+        if isOverfull { readWaiters.append(waiter) } else { waiter.resume(returning: true) }
     }
 
     private func resumeReaders(_ isOpen: Bool) {

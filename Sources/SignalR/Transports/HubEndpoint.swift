@@ -55,7 +55,7 @@ package final class HubEndpoint: Sendable {
         self.logger = logger
         self.sessions = SessionTable(
             eventLoop: registry.anyEventLoop(for: ConnectionID()), lifetime: options.disconnectTimeout,
-            capacity: options.maximumPendingConnections)
+            capacity: options.maximumPendingConnections, earlyLimit: options.transportMaximumBufferSize)
         self.makeSession = makeSession
     }
 
@@ -306,7 +306,7 @@ package final class HubEndpoint: Sendable {
             sessions.ended(token, lingers: kind == .longPolling)
             gate?.leave(user: userID)
         }
-        if let early { connection.onLoop { connection.receive(early) } }
+        early.deliver(to: connection)
         return connection
     }
 
@@ -422,16 +422,9 @@ package final class HubEndpoint: Sendable {
         } catch {
             return .text(.badRequest).uncached()
         }
-        switch entry {
-        case .live(let connection, _):
-            let isText = request.headers[.contentType]?.contains("octet-stream") != true
-            return await connection.receiveAndWait(body, isText: isText)
-                ? .text(.ok).uncached() : .text(.notFound).uncached()
-        case .pending:
-            return sessions.keep(body, for: token, limit: options.transportMaximumBufferSize)
-                ? .text(.ok).uncached() : .text(.notFound).uncached()
-        case .over: return .text(.notFound).uncached()
-        }
+        let isText = request.headers[.contentType]?.contains("octet-stream") != true
+        return await sessions.post(body, isText: isText, to: token)
+            ? .text(.ok).uncached() : .text(.notFound).uncached()
     }
 
     private func delete(_ request: HubRequest) throws -> HubResponse {
