@@ -63,6 +63,7 @@ struct RestAPI: Sendable {
             throw .invalid(
                 "A hub or application name is a letter and at most 127 letters, digits or characters of _`,.[]")
         }
+        guard service.allows(name) else { throw .noHub }
         return try await run(route.operation, on: name, call)
     }
 
@@ -94,10 +95,11 @@ struct RestAPI: Sendable {
     // MARK: Who may ask
 
     private func authorize(_ request: HubRequest) throws(RestError) {
-        guard service.options.requiresAuthentication else { return }
+        let options = service.options
+        guard options.requiresAuthentication else { return }
         guard let token = request.bearerToken else { throw .unauthorized }
         do {
-            _ = try service.options.keys.claims(of: token, for: .rest(path: request.path))
+            _ = try options.keys.claims(of: token, for: .rest(path: request.path))
         } catch {
             logger.debug("Authentication failed", metadata: ["error": "\(error)"])
             throw .unauthorized
