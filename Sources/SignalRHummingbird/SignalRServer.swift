@@ -16,6 +16,8 @@ public struct HTTPConnectionConfiguration: Sendable {
     public var idleTimeout: Duration = .seconds(75)
     /// Bytes of all header fields of a request. Default 32 KiB; past it the answer is 431.
     public var maximumHeaderSize = 32 << 10
+    /// Whether requests come by https, as handlers are to see it. Default off; set it where the server is wrapped in TLS.
+    public var isSecure = false
 
     public init() {}
 }

@@ -80,6 +80,20 @@ final class ServiceHub: Sendable {
         }
     }
 
+    /// The same hub under other options for requests and clients to come. Those that are there stay with what they came with.
+    init(_ other: ServiceHub, options: HubOptions) {
+        let server = HubServer(other.server, options: options)
+        let relay = HubRelay(other.relay, clients: server.options)
+        self.server = server
+        self.relay = relay
+        self.userGroups = other.userGroups
+        self.upstream = other.upstream
+        self.endpoint = HubEndpoint(other.endpoint, options: server.options, offer: { relay.offer(to: $0) }) {
+            connection in
+            relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
+        }
+    }
+
     var registry: ConnectionRegistry { server.registry }
 
     /// What the caller of `target` is told when there is nobody who could answer.

@@ -44,7 +44,8 @@ extension SignalBoxService {
             }
             return isSafe && !name.isEmpty ? name : nil
         }
-        return "\(options.scheme)://\(authority ?? "localhost")"
+        let scheme = request.head.scheme == "https" ? "https" : options.scheme
+        return "\(scheme)://\(authority ?? "localhost")"
     }
 
     fileprivate func respond(to request: Request, isNegotiate: Bool) async -> Response {

@@ -22,6 +22,18 @@ extension Serve {
 
         @Option(
             help: ArgumentHelp(
+                "Clients of one particular hub, such as chat=500; repeat it for several (commas in the variable). [SIGNALBOX_HUB_QUOTA]",
+                valueName: "hub=number"))
+        var hubQuota: [Quota] = []
+
+        @Option(
+            help: ArgumentHelp(
+                "Connections of one particular user in a hub, such as ada=5; repeat it for several (commas in the variable). [SIGNALBOX_USER_QUOTA]",
+                valueName: "user=number"))
+        var userQuota: [Quota] = []
+
+        @Option(
+            help: ArgumentHelp(
                 """
                 Clients that may connect in a second, and in one moment behind the colon (twice as many without it). More are \
                 told by 429 and Retry-After when to try again. [SIGNALBOX_CONNECTS_PER_SECOND]
@@ -75,6 +87,8 @@ extension Serve {
             limits.connections = limit(maximumConnections)
             limits.connectionsPerHub = limit(maximumConnectionsPerHub)
             limits.connectionsPerUser = limit(maximumConnectionsPerUser)
+            for quota in hubQuota { limits.connectionsOfHub[quota.name.lowercased()] = quota.count }
+            for quota in userQuota { limits.connectionsOfUser[quota.name] = quota.count }
             limits.connects = connectsPerSecond.rate
             limits.messagesPerConnection = messagesPerSecond.rate
             limits.bytesPerConnection = bytesPerSecond.rate
@@ -84,6 +98,22 @@ extension Serve {
             return limits
         }
     }
+}
+
+/// `NAME=NUMBER`; the name may hold more equals signs.
+struct Quota: ExpressibleByArgument, CustomStringConvertible {
+    let name: String
+    let count: Int
+
+    init?(argument: String) {
+        guard let equals = argument.lastIndex(of: "="), equals > argument.startIndex,
+            let count = Int(argument[argument.index(after: equals)...]), count >= 0
+        else { return nil }
+        self.name = String(argument[..<equals])
+        self.count = count
+    }
+
+    var description: String { "\(name)=\(count)" }
 }
 
 /// A rate such as `100`, `100:1000` (1,000 at once) or, in bytes, `64k:1m`; `0` for no limit.

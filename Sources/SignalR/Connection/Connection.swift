@@ -550,7 +550,7 @@ extension Connection {
 
 /// The limits of an endpoint that its connections need, once for all of them.
 package final class ConnectionLimits: Sendable {
-    let maximumOutboundQueue: Int
+    package let maximumOutboundQueue: Int
     let transportMaximumBufferSize: Int
     let maximumWebSocketFrameSize: Int
     let webSocketCloseTimeout: Duration

@@ -59,6 +59,22 @@ package final class HubEndpoint: Sendable {
         self.makeSession = makeSession
     }
 
+    /// The same endpoint under other options for requests to come: it knows the connections and tokens that `other` knows.
+    package init(
+        _ other: HubEndpoint, options: HubOptions, offer: (@Sendable (HubUser?) -> Offer)? = nil,
+        makeSession: (@Sendable (Connection) -> any ConnectionSession)? = nil
+    ) {
+        self.registry = other.registry
+        self.options = options
+        self.limits = ConnectionLimits(options)
+        self.logger = other.logger
+        self.sessions = other.sessions
+        self.redirect = other.redirect
+        self.gate = other.gate
+        self.offer = offer ?? other.offer
+        self.makeSession = makeSession ?? other.makeSession
+    }
+
     package convenience init(_ server: HubServer, redirect: Redirect? = nil) {
         self.init(registry: server.registry, options: server.options, logger: server.logger, redirect: redirect) {
             HubSession($0, server: server)

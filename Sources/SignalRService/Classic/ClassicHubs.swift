@@ -39,7 +39,8 @@ private struct Visit {
         entry.transports = transports
         entry.pollPatience = pollPatience
         entry.route = try route(places, isPersistent: names == nil)
-        entry.mayResume = entry.route == nil && (service.options.mode == .serverless || pass.application == nil)
+        entry.mayResume =
+            entry.route == nil && (pass.application == nil || places.allSatisfy { mode(of: $0.hub) == .serverless })
         return entry
     }
 
@@ -83,13 +84,17 @@ private struct Visit {
 
     // MARK: App servers
 
+    private func mode(of hub: HubName) -> ServiceMode {
+        service.options.hubs[hub.description]?.mode ?? service.options.mode
+    }
+
     /// The application's own hub has the server connections that own clients; without an application, the first hub.
     private func route(
         _ places: [(hub: HubName, admission: Admission)], isPersistent: Bool
     ) throws -> ClassicRoute? {
-        guard service.options.mode != .serverless, let name = pass.home ?? places.first?.hub else { return nil }
+        guard let name = pass.home ?? places.first?.hub, mode(of: name) != .serverless else { return nil }
         let hub = try self.hub(name)
-        guard service.options.mode == .default || hub.relay.servers.serve(.classic) else { return nil }
+        guard mode(of: name) == .default || hub.relay.servers.serve(.classic) else { return nil }
         guard !isPersistent else {
             throw ClassicRefusal(
                 .badRequest, "App servers have hubs only; connectionData must list those of the client.")

@@ -14,6 +14,7 @@ extension UpstreamHub {
     func answer(
         _ call: HubMessage.Invocation, from caller: HubCallerContext
     ) async -> HubMessage.Completion.Outcome {
+        let upstream = source.upstream
         if upstream.options.rules.isEmpty {
             let text = "No upstream is configured, so clients cannot call."
             caller.connection.onLoop { caller.connection.close(.kicked(text)) }
@@ -33,8 +34,8 @@ extension UpstreamHub {
         return await withCheckedContinuation { waiter in
             // The client's calls at a time are bounded, and so is this queue.
             _ = queue.add {
-                let limit = min(answerLimit, upstream.options.maximumAnswer)
-                let answer = await self.call(event, of: caller, rule: rule, url: url, limit: limit)
+                let limit = min(caller.connection.limits.maximumOutboundQueue, upstream.options.maximumAnswer)
+                let answer = await self.call(upstream, event, of: caller, rule: rule, url: url, limit: limit)
                 if !answer.isSuccess { log("Upstream failed a call", event, answer.summary, caller) }
                 waiter.resume(returning: UpstreamReply.outcome(of: answer, to: call.id, codec: codec))
             }

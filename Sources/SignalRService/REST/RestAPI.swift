@@ -63,6 +63,7 @@ struct RestAPI: Sendable {
             throw .invalid(
                 "A hub or application name is a letter and at most 127 letters, digits or characters of _`,.[]")
         }
+        guard service.allows(name) else { throw .noHub }
         return try await run(route.operation, on: name, call)
     }
 
@@ -102,10 +103,11 @@ struct RestAPI: Sendable {
 
     /// The number of the key that signed the request's token.
     private func key(of request: HubRequest) throws(RestError) -> Int {
-        guard service.options.requiresAuthentication else { return 0 }
+        let options = service.options
+        guard options.requiresAuthentication else { return 0 }
         guard let token = request.bearerToken else { throw .unauthorized }
         do {
-            return try service.options.keys.verified(token, for: .rest(path: request.path)).key
+            return try options.keys.verified(token, for: .rest(path: request.path)).key
         } catch {
             logger.debug("Authentication failed", metadata: ["error": "\(error)"])
             throw .unauthorized

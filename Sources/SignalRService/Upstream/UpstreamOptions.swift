@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Upstream of serverless mode: HTTP endpoints that hear of clients and answer their calls (service reference, "Serverless").
-public struct UpstreamOptions: Sendable {
+public struct UpstreamOptions: Sendable, Hashable {
     /// The first rule that matches an event is used. Without any rule, a client that calls is disconnected.
     public var rules: [UpstreamRule]
     /// How long one event may take with all its tries, waiting in the queue included. Default 100 s.
