@@ -195,17 +195,17 @@ package final class ClassicEndpoint: Sendable {
     }
 
     /// The hubs of this very request that the user may enter. Refused ones are left out; nothing left of some is a refusal.
-    private func admissions(_ request: ClassicRequest, _ user: HubUser?) async throws -> [Admission] {
+    private func admissions(_ request: ClassicRequest, _ user: HubUser?) async throws -> [ClassicAdmission] {
         var names = [""]
         if self.hasHubs { names = try self.hubNames(in: request.http.query("connectionData") ?? "") }
-        var admitted: [Admission] = []
+        var admitted: [ClassicAdmission] = []
         for name in names {
             guard let application = self.application(named: name) else {
                 throw ClassicRefusal(.internalServerError, "There is no such hub.")
             }
             guard try await application.admits(user, request.http) else { continue }
             admitted.append(
-                Admission(application: application, userID: application.server.options.userID(user, request.http)))
+                ClassicAdmission(application: application, userID: application.server.options.userID(user, request.http)))
         }
         guard names.isEmpty || !admitted.isEmpty else { throw ClassicRefusal(user == nil ? .unauthorized : .forbidden) }
         return admitted
@@ -313,7 +313,7 @@ struct Caller: Sendable {
     let user: HubUser?
     let callback: ScriptCallback?
 
-    var hubs: [Admission] { self.entry.hubs }
+    var hubs: [ClassicAdmission] { self.entry.hubs }
 }
 
 /// A request that gets no further.
