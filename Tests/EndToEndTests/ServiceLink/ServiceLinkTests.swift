@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
+import NIOPosix
 import NIOSSL
 import SignalR
 import SignalRService
