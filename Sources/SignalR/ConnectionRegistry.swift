@@ -172,20 +172,9 @@ package final class ConnectionRegistry: Sendable {
     /// Waits until no connection is left, at most `timeout`.
     /// - Returns: how many were left when the time was over.
     package func waitUntilEmpty(timeout: Duration) async -> Int {
-        let left = await withTaskGroup(of: Int?.self) { tasks in
-            tasks.addTask {
-                for shard in self.shards { await shard.becameEmpty() }
-                return 0
-            }
-            tasks.addTask {
-                try? await Task.sleep(for: timeout)
-                return nil
-            }
-            defer { tasks.cancelAll() }
-            return await tasks.next() ?? nil
-        }
-        for shard in shards { shard.eventLoop.execute { shard.releaseWaiters() } }
-        return if let left { left } else { await count(of: .all) }
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        for shard in shards { await shard.becameEmpty(by: deadline) }
+        return await collect { $0.connectionCount }.reduce(0, +)
     }
 
     /// Stops the timers; connections must be closed before.

@@ -71,8 +71,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 || isHeldBack }
 
     var owesAnswers: Bool {
-        let areCallsRunning = permits < max(1, options.maximumParallelInvocations)
-        return phase == .starting || areCallsRunning || waiting != nil || !streaming.isEmpty || !uploads.isEmpty
+        phase == .starting || waiting != nil || !calls.isEmpty || !streaming.isEmpty || !uploads.isEmpty
     }
 
     func receive(_ bytes: inout ByteBuffer) {

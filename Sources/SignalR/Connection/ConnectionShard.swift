@@ -102,7 +102,7 @@ package final class ConnectionShard: @unchecked Sendable {
     private var isTickNumbered = false
     private var pace = DeliveryPace()
     private var ticker: RepeatedTask?
-    private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
+    private var emptyWaiters: [(waiter: CheckedContinuation<Void, Never>, timeout: Scheduled<Void>)] = []
     /// Numbers and keeps messages for clients that resume by a cursor; nil while there are none.
     package var journal: (any DeliveryJournal)?
 
@@ -280,14 +280,19 @@ package final class ConnectionShard: @unchecked Sendable {
         if case .all = target { all.count { $0.state == .open } } else { members(of: target).count }
     }
 
+    /// Of any state.
+    var connectionCount: Int { all.count }
+
     func groupCounts() -> [String: Int] { groups.mapValues(\.members.count) }
     func userCounts() -> [String: Int] { users.mapValues(\.members.count) }
 
-    /// Returns once no connection is left.
-    func becameEmpty() async {
+    /// Returns once no connection is left, or at the deadline.
+    func becameEmpty(by deadline: NIODeadline) async {
         await withCheckedContinuation { waiter in
             eventLoop.execute { [self] in
-                all.isEmpty ? waiter.resume() : emptyWaiters.append(waiter)
+                guard !all.isEmpty else { return waiter.resume() }
+                let timeout = eventLoop.scheduleTask(deadline: deadline) { self.releaseWaiters() }
+                emptyWaiters.append((waiter, timeout))
             }
         }
     }
@@ -296,8 +301,11 @@ package final class ConnectionShard: @unchecked Sendable {
         for connection in Array(all) { connection.close(reason) }
     }
 
-    func releaseWaiters() {
-        for waiter in emptyWaiters { waiter.resume() }
+    private func releaseWaiters() {
+        for (waiter, timeout) in emptyWaiters {
+            timeout.cancel()
+            waiter.resume()
+        }
         emptyWaiters = []
     }
 }
