@@ -23,7 +23,8 @@ import Testing
             #expect(try await client.handshake(.json) == "{}")
             #expect(
                 try await history(server, negotiated.connectionId).description
-                    == "longPolling, after webSockets (refused with status 404), serverSentEvents (offered, and not asked for)")
+                    == "longPolling, after webSockets (refused with status 404), serverSentEvents (offered, and not asked for)"
+            )
         }
     }
 
