@@ -17,6 +17,8 @@ let package = Package(
         .library(name: "SignalRClassic", targets: ["SignalRClassic"]),
         .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
         .library(name: "SignalRService", targets: ["SignalRService"]),
+        .library(name: "SignalRServiceLink", targets: ["SignalRServiceLink"]),
+        .library(name: "SignalRTesting", targets: ["SignalRTesting"]),
         .library(name: "SignalRWire", targets: ["SignalRWire"]),
         // For the fuzz targets, which are a package of their own; not API.
         .library(name: "_SignalRWebSocket", targets: ["_SignalRWebSocket"]),
@@ -44,6 +46,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftlang/swift-syntax", "602.0.0"..<"604.0.0"),
     ],
     targets: [
@@ -95,6 +98,29 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // Clients in memory, for tests of hubs.
+        .target(
+            name: "SignalRTesting",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        // Connection strings and tokens of the service, for both its ends.
+        .target(
+            name: "SignalRAccess",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         // JWT bearer tokens for hubs and for the service.
         .target(
             name: "SignalRAuthentication",
@@ -137,12 +163,35 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // router.signalR("/chat", hub:, service:): hubs whose clients come by the service.
+        .target(
+            name: "SignalRServiceLink",
+            dependencies: [
+                "SignalR",
+                "SignalRAccess",
+                "SignalRHummingbird",
+                "SignalRWire",
+                "_SignalRWebSocket",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
         // The service as a library: client endpoint, access keys, REST.
         .target(
             name: "SignalRService",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRWire",
+                "SignalRClassic",
                 "SignalRHummingbird",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -168,6 +217,7 @@ let package = Package(
             name: "SignalBoxCommands",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRWire",
                 "SignalRService",
                 "SignalRServiceStore",
@@ -176,6 +226,7 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -185,6 +236,7 @@ let package = Package(
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "Yams", package: "Yams"),
             ],
             path: "Sources/signalbox",
             exclude: ["Main"],
@@ -201,6 +253,7 @@ let package = Package(
             name: "SignalRServiceTests",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRWire",
                 "SignalRService",
                 "SignalRServiceStore",
@@ -215,10 +268,26 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The link to the service byte by byte, with the test as the service, and both ends in one process.
+        .testTarget(
+            name: "SignalRServiceLinkTests",
+            dependencies: [
+                "SignalR", "SignalRAccess", "SignalRServiceLink", "SignalRWire", "_SignalRWebSocket",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SignalBoxCommandsTests",
             dependencies: [
                 "SignalR",
+                "SignalRAccess",
                 "SignalRService",
                 "SignalBoxCommands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -297,13 +366,20 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "SignalRTestingTests",
+            dependencies: [
+                "SignalR", "SignalRTesting", "SignalRWire", .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         // Real sockets: every transport with every hub protocol.
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "SignalR", "SignalRWire", "_SignalRWebSocket", "SignalRAuthentication", "SignalRClassic",
                 "SignalRHummingbird",
-                "SignalRService",
+                "SignalRService", "SignalRServiceLink",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -329,7 +405,10 @@ let package = Package(
 )
 
 // The examples of the README, so that they always compile.
-package.targets += [("Chat", []), ("Streaming", []), ("Authentication", ["SignalRAuthentication"])].map { name, more in
+package.targets += [
+    ("Chat", []), ("Streaming", []), ("Authentication", ["SignalRAuthentication"]),
+    ("ServiceLink", ["SignalRServiceLink"]),
+].map { name, more in
     .executableTarget(
         name: "\(name)Example",
         dependencies: more + ["SignalR", "SignalRHummingbird", .product(name: "Hummingbird", package: "hummingbird")],

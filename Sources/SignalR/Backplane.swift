@@ -12,12 +12,22 @@ package protocol Backplane: Sendable {
     var stream: BackplaneStream? { get }
     /// Hands a message to every node that may have receivers; on each it enters at ``ConnectionRegistry/deliver(_:to:excluding:)``.
     /// Messages of one caller to one target arrive in order.
+    /// - Parameters:
+    ///   - excluding: connection ids.
+    ///   - scope: the call that sends; nil outside of hub methods.
     nonisolated(nonsending) func publish(
-        _ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) async throws
+        _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?) async throws
     /// Returns when the change is effective on the node that has the connection. Does nothing for unknown connections.
-    func setMembership(of connectionID: String, in group: String, to isMember: Bool) async throws
+    func setMembership(
+        of connectionID: String, in group: String, to isMember: Bool, in scope: CallScope?) async throws
     /// Asks a client, on whatever node it is, and waits for its completion.
-    func ask(_ connectionID: String, _ invocation: HubMessage.Invocation) async throws -> HubMessage.Completion.Outcome
+    func ask(
+        _ connectionID: String, _ invocation: HubMessage.Invocation, in scope: CallScope?
+    ) async throws -> HubMessage.Completion.Outcome
+    /// A client of this node sent a completion. On its event loop.
+    func complete(_ completion: HubMessage.Completion, from connection: Connection) -> ClientResults.Match
+    /// A client of this node is gone. On its event loop.
+    func connectionClosed(_ connection: Connection)
 }
 
 extension Backplane {
@@ -48,18 +58,28 @@ package struct MemoryBackplane: Backplane {
     }
 
     nonisolated(nonsending) package func publish(
-        _ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>
+        _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?
     ) async throws {
-        registry.deliver(message, to: target, excluding: excluding)
+        registry.deliver(message, to: target, excluding: Set(excluding.compactMap { ConnectionID($0) }))
     }
 
-    package func setMembership(of connectionID: String, in group: String, to isMember: Bool) async throws {
+    package func setMembership(
+        of connectionID: String, in group: String, to isMember: Bool, in scope: CallScope?
+    ) async throws {
         _ = await registry.setMembership(of: connectionID, in: group, to: isMember)
     }
 
     package func ask(
-        _ connectionID: String, _ invocation: HubMessage.Invocation
+        _ connectionID: String, _ invocation: HubMessage.Invocation, in scope: CallScope?
     ) async throws -> HubMessage.Completion.Outcome {
         try await results.ask(connectionID, invocation, in: registry)
     }
+
+    package func complete(
+        _ completion: HubMessage.Completion, from connection: Connection
+    ) -> ClientResults.Match {
+        results.complete(completion, from: connection.id)
+    }
+
+    package func connectionClosed(_ connection: Connection) { results.connectionClosed(connection.id) }
 }

@@ -9,7 +9,8 @@ public import SignalRWire
 public struct ClientTarget: Sendable {
     let server: HubServer
     let target: HubTarget
-    var excluded: Set<ConnectionID> = []
+    /// Connection ids.
+    var excluded: [String] = []
     var scope: CallScope?
 
     /// Calls `method` on every receiver.
@@ -27,7 +28,7 @@ public struct ClientTarget: Sendable {
         if case .groups(let names) = target, names.contains("") { throw HubError(ErrorText.emptyGroup) }
         let message = HubMessage.Invocation(id: nil, target: method, arguments: .payloads(arguments))
         try await server.backplane.publish(
-            Outgoing(.message(.invocation(message)), from: scope?.call), to: target, excluding: excluded)
+            Outgoing(.message(.invocation(message)), from: scope?.call), to: target, excluding: excluded, in: scope)
     }
 
     /// Calls `method` on one client and waits for its result. A handler that returns nothing gives nil for an optional `Result`.
@@ -52,7 +53,7 @@ public struct ClientTarget: Sendable {
             throw HubConnectionError(code: .notAllowed, message: ErrorText.resultsInOnConnected)
         }
         scope?.releasePermit()
-        let payload = try await server.askClient(id, method: method, arguments: arguments)
+        let payload = try await server.askClient(id, method: method, arguments: arguments, in: scope)
         do {
             return try payload.decode(Result.self)
         } catch {
@@ -72,8 +73,7 @@ public struct HubClients: Sendable {
     var scope: CallScope?
 
     func target(_ target: HubTarget, except: [String] = []) -> ClientTarget {
-        ClientTarget(
-            server: server, target: target, excluded: Set(except.compactMap { ConnectionID($0) }), scope: scope)
+        ClientTarget(server: server, target: target, excluded: except, scope: scope)
     }
 
     public var all: ClientTarget { target(.all) }
@@ -93,17 +93,17 @@ public struct HubClients: Sendable {
 /// The same inside a hub method, with the caller as a point of reference.
 public struct HubCallerClients: Sendable {
     let base: HubClients
-    let callerID: ConnectionID
+    private let connection: Connection
 
-    init(server: HubServer, caller: ConnectionID, scope: CallScope?) {
+    init(server: HubServer, caller: Connection, scope: CallScope?) {
         self.base = HubClients(server: server, scope: scope)
-        self.callerID = caller
+        self.connection = caller
     }
 
-    public var caller: ClientTarget { base.target(.connections([callerID.description])) }
-    public var others: ClientTarget { base.target(.all, except: [callerID.description]) }
+    public var caller: ClientTarget { base.target(.connections([connection.name])) }
+    public var others: ClientTarget { base.target(.all, except: [connection.name]) }
     public func othersInGroup(_ name: String) -> ClientTarget {
-        base.target(.groups([name]), except: [callerID.description])
+        base.target(.groups([name]), except: [connection.name])
     }
 
     public var all: ClientTarget { base.all }

@@ -61,6 +61,9 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     public static let slowConsumerBytes = CloseReason("slow_consumer_bytes", "outbound queue full", comeBack)
     /// The client has not read anything for ``HubOptions/sendTimeout``.
     public static let slowConsumerTime = CloseReason("slow_consumer_time", "no progress in sending", comeBack)
+    /// The client sent more, or more often, than it may.
+    public static let rateLimited = CloseReason(
+        "rate_limited", ErrorText.rateLimit, Message(error: ErrorText.rateLimit, allowReconnect: true))
     /// No valid handshake in time or in size; the client got a handshake response with the error.
     public static func handshakeFailed(_ detail: String) -> CloseReason { CloseReason("handshake_failed", detail) }
     /// Bytes that are not WebSocket frames.
@@ -82,6 +85,16 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     }
     /// An app server's connection to the service that says nothing, though it was asked.
     package static let serverSilent = CloseReason("app_server_silent")
+    /// The service moved the client to another app server, which goes on with it.
+    package static let moved = CloseReason("moved", graceful: true)
+    /// The service that a client came by ended it; `detail` is what it said.
+    package static func serviceClosed(_ detail: String?) -> CloseReason {
+        CloseReason("service_closed", detail, graceful: detail == nil)
+    }
+    /// The way to the service that a client came by is lost, and the client with it.
+    package static func serviceLost(_ detail: String) -> CloseReason { CloseReason("service_lost", detail) }
+    /// The client sent more than its hub takes, and came by a service that cannot hold it up.
+    package static let inboundQueueFull = CloseReason("inbound_queue_full", "inbound queue full", comeBack)
     /// Bytes that are not the hub protocol.
     package static func protocolError(_ text: String, detailed: Bool) -> CloseReason {
         CloseReason(

@@ -63,7 +63,7 @@ package final class ConnectionRegistry: Sendable {
 
     package func connection(_ id: ConnectionID) -> Connection? { stripe(id).withLockedValue { $0[id] } }
 
-    package func connection(named id: String) -> Connection? { ConnectionID(id).flatMap { connection($0) } }
+    package func connection(named id: String) -> Connection? { connection(ConnectionID(named: id)) }
 
     /// Before the session starts, so that server code can reach the connection from `onConnected` on.
     func insert(_ connection: Connection) { stripe(connection.id).withLockedValue { $0[connection.id] = connection } }
@@ -76,7 +76,7 @@ package final class ConnectionRegistry: Sendable {
         logger.debug(
             "Connection closed",
             metadata: [
-                "signalr.connection.id": "\(connection.id)", "signalr.close.reason": "\(reason)",
+                "signalr.connection.id": "\(connection.name)", "signalr.close.reason": "\(reason)",
             ])
     }
 
@@ -166,6 +166,12 @@ package final class ConnectionRegistry: Sendable {
     /// - Returns: how many were left when the time was over.
     package func drain(timeout: Duration) async -> Int {
         for shard in shards { shard.eventLoop.execute { shard.closeAll(.shutdown) } }
+        return await waitUntilEmpty(timeout: timeout)
+    }
+
+    /// Waits until no connection is left, at most `timeout`.
+    /// - Returns: how many were left when the time was over.
+    package func waitUntilEmpty(timeout: Duration) async -> Int {
         let left = await withTaskGroup(of: Int?.self) { tasks in
             tasks.addTask {
                 for shard in self.shards { await shard.becameEmpty() }

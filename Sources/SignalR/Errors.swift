@@ -31,6 +31,11 @@ public struct HubConnectionError: Error, Sendable, Equatable, CustomStringConver
     public let code: Code
     public let message: String
     public var description: String { message }
+
+    package init(code: Code, message: String) {
+        self.code = code
+        self.message = message
+    }
 }
 
 /// The error texts of the hub protocol (core protocol reference, "Error texts"); clients and their tests compare them.
@@ -70,6 +75,7 @@ enum ErrorText {
     static let clientTimeout =
         "OperationCanceledException: "
         + "Client hasn't sent a message/ping within the configured ClientTimeoutInterval."
+    static let rateLimit = "Connection closed: the rate limit of what a client may send was exceeded."
     static let underlyingClosed = "The underlying connection was closed."
     static let resultsInOnConnected = "Client results inside OnConnectedAsync Hub methods are not allowed."
     static let resultsFromMany = "InvokeAsync only works with Single clients."

@@ -36,7 +36,7 @@ public struct HubCallerContext: Sendable {
     package var connection: Connection { caller.connection }
 
     /// The public id, known to other clients.
-    public var connectionID: String { connection.id.description }
+    public var connectionID: String { connection.name }
     /// Which user the connection belongs to; nil when anonymous.
     public var userID: String? { connection.userID }
     /// The authenticated caller.
@@ -46,14 +46,14 @@ public struct HubCallerContext: Sendable {
 
     /// Whom to send to: everybody, the caller, groups, users.
     public var clients: HubCallerClients {
-        HubCallerClients(server: caller.server, caller: connection.id, scope: scope)
+        HubCallerClients(server: caller.server, caller: connection, scope: scope)
     }
     /// The same with the methods of a ``HubClient()`` protocol: `context.clients(ChatClientProxy.self).all.receive(…)`.
     public func clients<Proxy: HubClientProxy>(_ proxy: Proxy.Type) -> TypedHubCallerClients<Proxy> {
         TypedHubCallerClients(untyped: clients)
     }
     /// Adding and removing group members.
-    public var groups: HubGroups { HubGroups(server: caller.server) }
+    public var groups: HubGroups { HubGroups(server: caller.server, scope: scope) }
 
     /// Ends this connection; the client will not reconnect by itself.
     public func abort() { connection.onLoop { [connection] in connection.close(.aborted) } }
@@ -100,7 +100,7 @@ package final class CallScope: Sendable {
     package enum Kind: Sendable { case plain, unlimited, connecting }
     package let kind: Kind
     private let holdsPermit: NIOLockedValueBox<Bool>
-    private let caller: any HubCaller
+    package let caller: any HubCaller
     /// What a protocol keeps with the call.
     package let call: (any AnyObject & Sendable)?
 

@@ -19,14 +19,15 @@ public struct HubContext: Sendable {
 /// Adding and removing group members. A connection leaves its groups when it ends; groups exist while they have members.
 public struct HubGroups: Sendable {
     let server: HubServer
+    var scope: CallScope?
 
     /// Returns when the connection is a member: messages sent to the group afterwards reach it. Unknown connections are ignored.
     public func add(_ connectionID: String, to group: String) async throws {
-        try await server.backplane.setMembership(of: connectionID, in: group, to: true)
+        try await server.backplane.setMembership(of: connectionID, in: group, to: true, in: scope)
     }
 
     public func remove(_ connectionID: String, from group: String) async throws {
-        try await server.backplane.setMembership(of: connectionID, in: group, to: false)
+        try await server.backplane.setMembership(of: connectionID, in: group, to: false, in: scope)
     }
 }
 
@@ -44,7 +45,7 @@ public struct HubPresence: Sendable {
     /// The connections of a group, a user, or all, in no order.
     public func members(of target: HubTarget) async -> [Member] {
         await registry.connections(in: target).map {
-            Member(connectionID: $0.id.description, userID: $0.userID, transport: $0.request.transport)
+            Member(connectionID: $0.name, userID: $0.userID, transport: $0.request.transport)
         }
     }
 

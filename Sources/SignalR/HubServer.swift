@@ -73,6 +73,28 @@ public final class HubServer: Sendable {
         }
     }
 
+    /// The same hub, connections and all, under other options for connections to come. Codecs, policies and filters stay as they were.
+    package init(_ other: HubServer, options: HubOptions) {
+        var options = options
+        options.codecs = other.options.codecs
+        options.policies = other.options.policies
+        options.filters = other.options.filters
+        self.registry = other.registry
+        self.results = other.results
+        self.backplane = other.backplane
+        self.options = options
+        self.logger = other.logger
+        self.name = other.name
+        self.methods = other.methods
+        self.methodList = other.methodList
+        self.onReconnected = other.onReconnected
+        self.onConnected = other.onConnected
+        self.onDisconnected = other.onDisconnected
+        self.traces = other.traces
+        self.callTaker = other.callTaker
+        self.unknownMethod = other.unknownMethod
+    }
+
     /// What runs the hub for one connection.
     package func makeSession(_ connection: Connection) -> any ConnectionSession { HubSession(connection, server: self) }
 
@@ -196,10 +218,12 @@ public final class HubServer: Sendable {
 
     // MARK: Client results
 
-    func askClient(_ connectionID: String, method: String, arguments: [HubPayload]) async throws -> HubPayload {
+    func askClient(
+        _ connectionID: String, method: String, arguments: [HubPayload], in scope: CallScope?
+    ) async throws -> HubPayload {
         let invocation = HubMessage.Invocation(
             id: results.nextID(), target: method, arguments: .payloads(arguments))
-        switch try await backplane.ask(connectionID, invocation) {
+        switch try await backplane.ask(connectionID, invocation, in: scope) {
         case .result(let payload): return payload
         case .failure(let message): throw HubError(message)
         case .void: return .value(.null)

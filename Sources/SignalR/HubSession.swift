@@ -70,13 +70,23 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
 
     var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 || isHeldBack }
 
+    var owesAnswers: Bool {
+        let areCallsRunning = permits < max(1, options.maximumParallelInvocations)
+        return phase == .starting || areCallsRunning || waiting != nil || !streaming.isEmpty || !uploads.isEmpty
+    }
+
     func receive(_ bytes: inout ByteBuffer) {
         lastReceived = connection.now
         do throws(HubProtocolError) {
             if phase == .handshake { try handshake(&bytes) }
-            while phase == .running, !isBusy, connection.state == .open,
-                let message = try codec.read(from: &bytes, maximumSize: options.maximumReceiveMessageSize)
-            {
+            while phase == .running, !isBusy, connection.state == .open {
+                let before = bytes.readableBytes
+                guard let message = try codec.read(from: &bytes, maximumSize: options.maximumReceiveMessageSize) else {
+                    break
+                }
+                guard connection.meter?.admits(messageOf: before - bytes.readableBytes) != false else {
+                    return connection.close(.rateLimited)
+                }
                 try receive(message)
             }
         } catch {
@@ -203,14 +213,14 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             }
             return
         }
-        switch server.results.complete(completion, from: connection.id) {
+        switch server.backplane.complete(completion, from: connection) {
         case .answered: break
         case .unknown:
             server.logger.debug(
                 "Completion of an unknown call", metadata: metadata("signalr.invocation.id", completion.id))
         case .ofAnotherConnection:
             throw HubProtocolError(
-                "Connection ID '\(connection.id)' is not valid for invocation ID '\(completion.id)'.")
+                "Connection ID '\(connection.name)' is not valid for invocation ID '\(completion.id)'.")
         }
     }
 
@@ -404,7 +414,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         for upload in uploads.values { upload.finish(throwing: HubError(ErrorText.underlyingClosed)) }
         uploads = [:]
         waiting = nil
-        server.results.connectionClosed(connection.id)
+        server.backplane.connectionClosed(connection)
         aborted.store(true, ordering: .relaxed)
         let was = phase
         phase = .over
@@ -431,7 +441,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     private func metadata(_ key: String, _ value: String) -> Logger.Metadata {
-        ["signalr.connection.id": "\(connection.id)", "\(key)": "\(value)"]
+        ["signalr.connection.id": "\(connection.name)", "\(key)": "\(value)"]
     }
 }
 

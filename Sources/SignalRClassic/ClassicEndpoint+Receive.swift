@@ -49,7 +49,11 @@ extension ClassicEndpoint {
                 "The transport \(caller.transport.rawValue) is switched off; this server has "
                     + self.options.transports.map(\.rawValue).joined(separator: ", ") + ".")
         }
+        guard caller.entry.allows(caller.transport) else {
+            throw ClassicRefusal(.badRequest, "The client's token does not allow the transport.")
+        }
         let wanted = try self.request(request, caller, action, host)
+        if wanted.action != .connect { try self.checkPresence(of: caller) }
         switch caller.transport {
         case .webSockets: return try self.webSocket(request, caller, wanted, host)
         case .serverSentEvents:
@@ -90,6 +94,13 @@ extension ClassicEndpoint {
 
     // MARK: Sessions
 
+    /// A client of an app server cannot go on when the server does not know it any more (service reference, "Data").
+    func checkPresence(of caller: Caller) throws {
+        guard caller.entry.mayResume || self.sessions[caller.client.id] != nil else {
+            throw ClassicRefusal(.notFound, "The connection does not exist.")
+        }
+    }
+
     /// The client's session. A new one lives where its cursor counts, else where its socket is.
     func session(
         _ caller: Caller, _ features: RequestFeatures, on eventLoop: (any EventLoop)?, cursor: MessageCursor?
@@ -102,7 +113,10 @@ extension ClassicEndpoint {
             let carrier = Connection(
                 id: id, registry: self.carriers, eventLoop: loop, limits: self.limits, user: caller.user, userID: nil,
                 request: features)
-            let session = ClassicSession(carrier, self, userName: caller.client.user)
+            if let patience = caller.entry.pollPatience {
+                carrier.disconnectTimeout = max(carrier.disconnectTimeout, (patience + .seconds(10)).wholeSeconds)
+            }
+            let session = ClassicSession(carrier, self, userName: caller.client.user, entry: caller.entry)
             carrier.begin(session)
             carrier.onRemoved = { [sessions] in sessions.remove(session) }
             return session

@@ -55,6 +55,11 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         self.connection.attach(self)
     }
 
+    /// The app server that the client belongs to.
+    var owner: (any ClassicOwner)? { self.session?.owner }
+    /// The client's connections in all its hubs.
+    var places: [Connection] { self.session?.seats.map(\.connection) ?? [] }
+
     var groups: [String] {
         self.topics.keys.compactMap { if case .group(let name) = $0 { name } else { nil } }.sorted()
     }
@@ -144,12 +149,12 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         return self.journal.outgoing(self.keep(value, of: message), for: message)
     }
 
-    private func value(_ call: ByteBuffer, from message: Outgoing) -> ByteBuffer? {
-        guard let hub = self.application.name else { return call }
+    private func value(_ call: (bytes: ByteBuffer, isCall: Bool), from message: Outgoing) -> ByteBuffer? {
+        guard call.isCall, let hub = self.application.name else { return call.bytes }
         let caller = message.call as? ClassicCall
         var value = ByteBuffer()
         let changes = caller?.seat === self ? caller?.changes ?? [] : []
-        return (try? ClassicCodec.write(call: call, of: hub, state: changes, into: &value)).map { value }
+        return (try? ClassicCodec.write(call: call.bytes, of: hub, state: changes, into: &value)).map { value }
     }
 
     private func keep(_ value: ByteBuffer, of message: Outgoing? = nil) -> KeptMessage {
@@ -190,10 +195,14 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         var found = Array(self.own.messages(after: sequence, limit: limit))
         for (topic, since) in self.topics {
             found += self.journal.messages(
-                of: topic, after: max(sequence, since), for: self.connection.id, limit: limit)
+                of: topic, after: max(sequence, since), for: self.connection, limit: limit)
         }
-        return found
+        // Server code may have words for clients that list the hub only.
+        return self.application.isListed ? found : found.filter { !$0.isCall }
     }
+
+    /// Whether what the hub's journal wraps for all is right for this client.
+    var sharesFrames: Bool { self.journal.hub == self.application.name }
 
     /// Up to where something for the client may be lost that came after a number; nil when nothing is.
     func gap(after place: UInt64) -> UInt64? {

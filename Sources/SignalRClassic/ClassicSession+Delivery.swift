@@ -135,7 +135,7 @@ extension ClassicSession {
         self.endpoint.missed(self.carrier.id)
         guard let method = self.options.gapMethod else { return [] }
         return self.seats.compactMap { seat in
-            guard let hub = seat.application.name else { return nil }
+            guard seat.application.isListed, let hub = seat.application.name else { return nil }
             var (call, value) = (ByteBuffer(), ByteBuffer())
             let invocation = HubMessage.Invocation(id: nil, target: method, arguments: .values([]))
             guard (try? ClassicHubCodec().write(.invocation(invocation), into: &call)) != nil,
@@ -156,7 +156,8 @@ extension ClassicSession {
     }
 
     private func pushIfPossible() {
-        guard self.seats.count == 1, self.transport != .longPolling, self.results.isEmpty, case .pulling = self.flow,
+        guard self.seats.count == 1, self.seats[0].sharesFrames, self.transport != .longPolling, self.results.isEmpty,
+            case .pulling = self.flow,
             let transport = self.carrier.transport, transport.canWrite, self.isCaughtUp
         else { return }
         self.change(to: .pushing)
@@ -192,6 +193,8 @@ extension ClassicSession {
     // MARK: Groups
 
     func groupsChanged() {
+        // The server that owns a client keeps its groups.
+        guard self.owner == nil else { return }
         self.owesGroups = true
         guard !self.isRejoining, !self.isPullScheduled else { return }
         self.isPullScheduled = true

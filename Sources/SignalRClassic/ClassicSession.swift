@@ -22,6 +22,13 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     let endpoint: ClassicEndpoint
     /// Who negotiated; empty for nobody.
     let userName: String
+    /// Whether the client talks without hubs.
+    let isPersistent: Bool
+    /// The app server that the client belongs to, and its place there; nil for one that is served here.
+    let owner: (any ClassicOwner)?
+    private let home: Admission?
+    /// How long it may stay away between two polls, if that is not the endpoint's time.
+    private let pollPatience: Duration?
 
     // MARK: State, on the event loop
 
@@ -38,7 +45,12 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         didSet { self.carrier.follower = if case .pushing = self.flow { self.seats.first?.connection } else { nil } }
     }
     /// Counts transports, so that late work for an older one stops.
-    private var generation = 0
+    private(set) var generation = 0
+    /// Whether the owner knows the client, and whose first frame waits for that.
+    var hasOwner = false
+    var beginning: ReceiveRequest?
+    /// Requests with calls that the owner has not answered, by the calls' ids.
+    var requests: [String: CheckedContinuation<ByteBuffer?, Never>] = [:]
     /// While pulling: everything up to here was sent.
     var position: UInt64 = 0
     var isPullScheduled = false
@@ -71,10 +83,14 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         case pushing
     }
 
-    init(_ carrier: Connection, _ endpoint: ClassicEndpoint, userName: String) {
+    init(_ carrier: Connection, _ endpoint: ClassicEndpoint, userName: String, entry: ClassicEntry) {
         self.carrier = carrier
         self.endpoint = endpoint
         self.userName = userName
+        self.isPersistent = entry.isPersistent
+        self.owner = entry.route?.makeOwner()
+        self.home = entry.route?.home
+        self.pollPatience = entry.pollPatience
         self.lastKeepAlive = carrier.now
         self.receivingSince = carrier.now
     }
@@ -103,9 +119,11 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         let isNew = !self.hasReceived
         self.hasReceived = true
         self.isReturning = isNew && request.cursor != nil
+        if let home { self.seat(home, request.request, request.user) }
         for admission in request.hubs { self.seat(admission, request.request, request.user) }
         if isNew, request.action != .connect { self.takeAsStarted() }
         self.place(request)
+        if let owner { return self.settle(request, with: owner, isNew: isNew) }
         self.settle(request, rejoins: isNew && !request.groups.isEmpty)
     }
 
@@ -123,7 +141,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
 
     private func seat(_ admission: Admission, _ features: RequestFeatures, _ user: HubUser?) {
         let application = admission.application
-        guard !self.seats.contains(where: { $0.application.name == application.name }) else { return }
+        guard !self.seats.contains(where: { $0.server === application.server }) else { return }
         let seat = self.endpoint.makeSeat(for: self, admission, features, user)
         self.seats.append(seat)
         seat.enter()
@@ -171,7 +189,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     }
 
     /// The transport may speak.
-    private func begin(_ request: ReceiveRequest, _ generation: Int) {
+    func begin(_ request: ReceiveRequest, _ generation: Int) {
         guard generation == self.generation, self.carrier.transport != nil else { return }
         self.owesInitialFrame = request.action == .connect
         self.change(to: .pulling)
@@ -241,6 +259,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     // MARK: Time
 
     func heartbeat() {
+        if self.endpoint.directory != nil { self.carrier.closeIfExpired() }
         if self.carrier.transport == nil { return self.leaveIfLate() }
         guard let transport = self.carrier.transport else { return }
         let now = self.carrier.now
@@ -267,8 +286,11 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
 
     /// A polling client has less time: it is expected back at once.
     private func leaveIfLate() {
+        let isPolling = self.transport == .longPolling
         let limit =
-            self.options.disconnectTimeout + (self.transport == .longPolling ? self.options.longPollDelay : .seconds(5))
+            isPolling
+            ? (self.pollPatience ?? self.options.disconnectTimeout) + self.options.longPollDelay
+            : self.options.disconnectTimeout + .seconds(5)
         guard self.carrier.now &- self.carrier.detachedSince > limit.wholeSeconds else { return }
         self.endSoon(.transportFailed("not back within the disconnect timeout"))
     }
@@ -295,7 +317,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Server code sends the client away for good, which it can be told only as an error.
     func willClose(_ reason: CloseReason) {
         if case .pushing = self.flow { self.flushPushed() } else { self.pull() }
-        guard ["aborted", "kicked", "refused"].contains(reason.name), let transport = self.carrier.transport else {
+        let final = ["aborted", "kicked", "refused", "app_server_lost", "app_server_closed", "authentication_expired"]
+        guard final.contains(reason.name), let transport = self.carrier.transport else {
             return
         }
         var json = ByteBuffer()
@@ -306,6 +329,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {
         self.flow = .away
         self.wakeWaiters()
+        self.owner?.closed(reason)
+        self.failRequests()
         let (seats, starting) = (self.seats, self.starting)
         for seat in seats { seat.connection.close(reason) }
         Task.startingHere { [self] in

@@ -33,7 +33,12 @@ struct ReceiveRequest: Sendable {
 }
 
 /// A hub that a client may use, and who it is there.
-struct Admission: Sendable {
+package struct Admission: Sendable {
     let application: ClassicApplication
     let userID: String?
+
+    package init(application: ClassicApplication, userID: String?) {
+        self.application = application
+        self.userID = userID
+    }
 }

@@ -1,6 +1,7 @@
 // SignalBox: tokens that the service's keys sign for clients and REST callers
 // SPDX-License-Identifier: Apache-2.0
 
+import SignalRAccess
 public import SignalRWire
 
 extension AccessKeys {
@@ -34,27 +35,10 @@ extension AccessKeys {
     }
 
     /// Scheme and host.
-    static func withoutPort(_ endpoint: String) -> String {
-        guard let scheme = endpoint.firstRange(of: "://") else { return endpoint }
-        let host = endpoint[scheme.upperBound...].prefix { $0 != "/" }
-        // An IPv6 address has colons of its own, in brackets.
-        let end = host.lastIndex(of: ":").flatMap { host[$0...].contains("]") ? nil : $0 } ?? host.endIndex
-        return String(endpoint[..<end])
-    }
+    static func withoutPort(_ endpoint: String) -> String { ServiceURL.withoutPort(endpoint) }
 }
 
 extension String {
     /// Everything but RFC 3986's unreserved characters escaped.
-    public var percentEncoded: String {
-        let hex = Array("0123456789ABCDEF")
-        return utf8.reduce(into: "") { text, byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
-                text.unicodeScalars.append(Unicode.Scalar(byte))
-            default: text += "%\(hex[Int(byte >> 4)])\(hex[Int(byte & 15)])"
-            }
-        }
-    }
+    public var percentEncoded: String { ServiceURL.escaped(self) }
 }

@@ -3,13 +3,8 @@
 
 import Crypto
 import SignalR
+import SignalRAccess
 import SignalRWire
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// One or two access keys of the service: every one verifies, the first one signs (two, so that a key can be replaced without a pause).
 ///
@@ -45,16 +40,21 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
     /// - Throws: ``AuthenticationError`` with the reason, which is for the log only.
     func claims(
         of token: String, for audience: Audience, now: Double = Self.now
-    ) throws(AuthenticationError) -> HubValue {
+    ) throws(AuthenticationError) -> HubValue { try verified(token, for: audience, now: now).claims }
+
+    /// The same, and which key signed: 0 for the first.
+    func verified(
+        _ token: String, for audience: Audience, now: Double = Self.now
+    ) throws(AuthenticationError) -> (claims: HubValue, key: Int) {
         let token = try AccessToken(token)
-        guard keys.contains(where: token.isSigned(with:)) else {
+        guard let key = keys.firstIndex(where: token.isSigned(with:)) else {
             throw AuthenticationError("no access key verifies the signature")
         }
         try Self.checkTime(token.claims, now: now)
         guard token.claims["aud"]?.texts.contains(where: audience.matches) == true else {
             throw AuthenticationError("the token is for another audience")
         }
-        return token.claims
+        return (token.claims, key)
     }
 
     private static func checkTime(_ claims: HubValue, now: Double) throws(AuthenticationError) {
@@ -71,12 +71,7 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
     /// - Parameter audience: the URL that the token is for, without a port.
     func token(_ claims: [HubValue.Member] = [], audience: String, lifetime: Duration, now: Double = Self.now) -> String
     {
-        let start = Int64(now)
-        let standard: [HubValue.Member] = [
-            .init(key: "nbf", value: .int(start)), .init(key: "exp", value: .int(start &+ lifetime.components.seconds)),
-            .init(key: "iat", value: .int(start)), .init(key: "aud", value: .string(audience)),
-        ]
-        return AccessToken.sign(.map(claims + standard), with: keys[0])
+        AccessToken.issue(claims, audience: audience, lifetime: lifetime, now: now, with: keys[0])
     }
 
     // MARK: Upstream
@@ -90,5 +85,5 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
         }.joined(separator: ",")
     }
 
-    static var now: Double { Date().timeIntervalSince1970 }
+    static var now: Double { AccessToken.now }
 }

@@ -72,7 +72,7 @@ extension WebSocketHandshake.Acceptance {
 
 extension HTTPFields {
     /// Whether a field that is a list of words contains `word`, which is given in lower case, in any case.
-    fileprivate func list(_ name: HTTPField.Name, contains word: String) -> Bool {
+    func list(_ name: HTTPField.Name, contains word: String) -> Bool {
         self[values: name].contains { value in
             value.utf8.split(separator: UInt8(ascii: ",")).contains { element in
                 let trimmed = element.drop(while: Self.isBlank).reversed().drop(while: Self.isBlank).reversed()
@@ -84,7 +84,7 @@ extension HTTPFields {
     private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 }
 
-private enum Base64 {
+enum Base64 {
     static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     /// RFC 4648 §4.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import SignalRAccess
 import SignalRService
 
 /// The options of every command that uses a running service.

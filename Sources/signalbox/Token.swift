@@ -4,6 +4,7 @@
 import ArgumentParser
 import Foundation
 import NIOCore
+import SignalRAccess
 import SignalRService
 import SignalRWire
 

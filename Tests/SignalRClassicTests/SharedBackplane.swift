@@ -53,18 +53,30 @@ final class SharedBackplane: Backplane {
         self.local = local
     }
 
-    func publish(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID>) async throws {
-        self.broker.publish(message, to: target, excluding: excluding, from: self)
+    func publish(
+        _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?
+    ) async throws {
+        let excluded = Set(excluding.compactMap { ConnectionID($0) })
+        self.broker.publish(message, to: target, excluding: excluded, from: self)
     }
 
-    func setMembership(of connectionID: String, in group: String, to isMember: Bool) async throws {
+    func setMembership(
+        of connectionID: String, in group: String, to isMember: Bool, in scope: CallScope?
+    ) async throws {
         for node in self.broker.nodes {
-            try await node.local.setMembership(of: connectionID, in: group, to: isMember)
+            try await node.local.setMembership(of: connectionID, in: group, to: isMember, in: scope)
         }
     }
 
-    func ask(_ connectionID: String, _ invocation: HubMessage.Invocation) async throws -> HubMessage.Completion.Outcome
-    {
-        try await self.local.ask(connectionID, invocation)
+    func ask(
+        _ connectionID: String, _ invocation: HubMessage.Invocation, in scope: CallScope?
+    ) async throws -> HubMessage.Completion.Outcome {
+        try await self.local.ask(connectionID, invocation, in: scope)
     }
+
+    func complete(_ completion: HubMessage.Completion, from connection: Connection) -> ClientResults.Match {
+        self.local.complete(completion, from: connection)
+    }
+
+    func connectionClosed(_ connection: Connection) { self.local.connectionClosed(connection) }
 }

@@ -3,6 +3,7 @@
 
 import Crypto
 import SignalR
+import SignalRAccess
 import SignalRWire
 import Testing
 

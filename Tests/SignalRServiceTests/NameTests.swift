@@ -1,6 +1,7 @@
 // SignalBox: hub names, connection strings, escaping
 // SPDX-License-Identifier: Apache-2.0
 
+import SignalRAccess
 import Testing
 
 @testable import SignalRService

@@ -31,6 +31,8 @@ package protocol ConnectionSession: AnyObject {
     var outlivesTransport: Bool { get }
     /// Whether the client can answer a call with a result.
     var answersCalls: Bool { get }
+    /// Whether the client waits for something that only this session can still give it.
+    var owesAnswers: Bool { get }
     /// A transport took the place of another, or is the first of a connection whose transports come by ``Connection/resume(_:)``.
     func resumed()
     /// Server code made the connection a member of a group, or took it out.
@@ -46,6 +48,7 @@ extension ConnectionSession {
     package func receive(_ piece: ByteBuffer, isText: Bool, isLast: Bool) {}
     package var outlivesTransport: Bool { false }
     package var answersCalls: Bool { true }
+    package var owesAnswers: Bool { false }
     package func writabilityChanged(_ canWrite: Bool) {}
     package func membershipChanged(of group: String, to isMember: Bool) {}
     package func addressed(_ message: Outgoing) -> Outgoing { message }
@@ -68,6 +71,8 @@ package final class Connection: @unchecked Sendable {
     package let userID: String?
     package let request: RequestFeatures
     package let limits: ConnectionLimits
+    /// The id that hubs and other clients know it by.
+    package var name: String { request.origin?.connectionName ?? id.description }
 
     // MARK: State, on the event loop
 
@@ -87,6 +92,8 @@ package final class Connection: @unchecked Sendable {
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
     package var isStateful = false { didSet { updateLane() } }
+    /// Watches over what the client sends; nil when nothing limits it. Its sessions ask it.
+    package var meter: (any InboundMeter)?
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
     /// Messages are put aside, since something has to be sent before them.
@@ -203,9 +210,10 @@ extension Connection {
         }
     }
 
-    /// The new socket of a stateful client: what was not acknowledged is sent again before anything new.
+    /// The new socket of a stateful client, or the old transport to a new socket elsewhere: what was not acknowledged is sent again before
+    /// anything new.
     package func resume(_ transport: any Transport) {
-        self.transport?.close(.transportEnded)
+        if self.transport !== transport { self.transport?.close(.transportEnded) }
         pending = nil
         attach(transport)
         guard state == .open else { return }
@@ -258,15 +266,15 @@ extension Connection {
         unreadBytes >= limits.transportMaximumBufferSize && (state == .new || session?.isBusy ?? false)
     }
 
-    /// Bytes that came by POST; returns when there is room for more, false when the connection is over.
-    package func receiveAndWait(_ bytes: ByteBuffer, isText: Bool) async -> Bool {
-        await withCheckedContinuation { waiter in
-            onLoop { [self] in
-                guard isLive || state == .new else { return waiter.resume(returning: false) }
-                receive(bytes, isText: isText)
-                if isOverfull { readWaiters.append(waiter) } else { waiter.resume(returning: true) }
-            }
+    /// Bytes that came by POST; whoever sent them hears when there is room for more, false when the connection is over.
+    package func receive(_ bytes: ByteBuffer, isText: Bool, waiter: CheckedContinuation<Bool, Never>?) {
+        guard isLive || state == .new else {
+            waiter?.resume(returning: false)
+            return
         }
+        receive(bytes, isText: isText)
+        guard let waiter else { return }
+        if isOverfull { readWaiters.append(waiter) } else { waiter.resume(returning: true) }
     }
 
     private func resumeReaders(_ isOpen: Bool) {
@@ -542,7 +550,7 @@ extension Connection {
 
 /// The limits of an endpoint that its connections need, once for all of them.
 package final class ConnectionLimits: Sendable {
-    let maximumOutboundQueue: Int
+    package let maximumOutboundQueue: Int
     let transportMaximumBufferSize: Int
     let maximumWebSocketFrameSize: Int
     let webSocketCloseTimeout: Duration

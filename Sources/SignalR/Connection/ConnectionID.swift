@@ -26,6 +26,21 @@ package struct ConnectionID: Hashable, Sendable, LosslessStringConvertible {
         return id
     }
 
+    /// What stands for an id that another process may have made in a way of its own. The same for the same text as long as this process
+    /// runs, and hashed with its secret, so that nobody can make two of them collide.
+    package init(named text: String) {
+        if let id = ConnectionID(text) {
+            self = id
+            return
+        }
+        var (first, second) = (Hasher(), Hasher())
+        first.combine(text)
+        second.combine(0)
+        second.combine(text)
+        self.high = UInt64(truncatingIfNeeded: first.finalize())
+        self.low = UInt64(truncatingIfNeeded: second.finalize())
+    }
+
     package var isGUID: Bool { high & 0xF000 == 0x4000 && low >> 62 == 0b10 }
 
     package init?(_ text: some StringProtocol) {

@@ -273,6 +273,9 @@ package final class ConnectionShard: @unchecked Sendable {
         return sets.flatMap(\.members).filter { seen.insert($0.id).inserted }
     }
 
+    /// Calls `work` for every connection, those included that server code does not find yet.
+    package func forEach(_ work: (Connection) -> Void) { for connection in Array(all) { work(connection) } }
+
     package func count(of target: HubTarget) -> Int {
         if case .all = target { all.count { $0.state == .open } } else { members(of: target).count }
     }

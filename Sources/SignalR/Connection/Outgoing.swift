@@ -106,7 +106,8 @@ package final class Outgoing: Sendable {
         switch content {
         case .message(let message): return format.packaging.encode(message, with: codec)
         case .encoded(let byProtocol):
-            return byProtocol[codec.name].flatMap { format.packaging.wrap($0) }
+            let frame = byProtocol[codec.name] ?? (codec as? ClassicHubCodec)?.translate(byProtocol)
+            return frame.flatMap { format.packaging.wrap($0) }
         case .raw(let bytes, let transferFormat):
             return format.packaging.carrying(transferFormat).wrap(bytes)
         case .numbered(let message): return message.encode(format, codecs)

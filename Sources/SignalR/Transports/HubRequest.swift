@@ -94,6 +94,12 @@ package enum Query {
     }
 }
 
+/// Who brought a connection to this process from elsewhere.
+package protocol ConnectionOrigin: AnyObject, Sendable {
+    /// What the connection is called there.
+    var connectionName: String { get }
+}
+
 /// What a connection remembers of the request that opened it. Headers and query are kept in one string,
 /// since tens of thousands of idle connections hold one each.
 ///
@@ -103,12 +109,15 @@ package final class RequestFeatures: @unchecked Sendable {
     package let rawQuery: String
     package let remoteAddress: SocketAddress?
     private let packedHeaders: String
+    /// Where the connection came from, if not by a transport of this process.
+    package let origin: (any ConnectionOrigin)?
     /// The transport in use; nil until the first one came.
     package private(set) var transport: TransportKind?
     /// The shard's clock when the first transport came.
     package private(set) var startedAt: UInt32 = 0
 
-    package init(_ request: HubRequest) {
+    package init(_ request: HubRequest, origin: (any ConnectionOrigin)? = nil) {
+        self.origin = origin
         self.path = request.path
         self.rawQuery = request.rawQuery
         self.remoteAddress = request.remoteAddress

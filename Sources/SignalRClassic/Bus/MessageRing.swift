@@ -11,7 +11,7 @@ struct KeptMessage: Sendable {
     let bytes: ByteBuffer
     /// Whether the hub's name goes around the bytes.
     let isCall: Bool
-    let excluded: Set<ConnectionID>
+    let excluded: Exclusion
 
     /// What it counts against the bounds: its bytes, and a flat rate for the rest.
     var cost: Int { self.bytes.readableBytes + 64 }

@@ -129,8 +129,7 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
         let topics = self.topics(of: target)
         guard !topics.isEmpty, let call = self.encode(message) else { return nil }
         let kept = KeptMessage(
-            sequence: self.nextNumber(for: message), bytes: call, isCall: self.hub != nil,
-            excluded: except.connections)
+            sequence: self.nextNumber(for: message), bytes: call.bytes, isCall: call.isCall, excluded: except)
         for topic in topics { self.keep(kept, topic) }
         return self.outgoing(kept, for: message)
     }
@@ -156,14 +155,18 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
         self.marks == nil ? topics.filter { self.topics[$0] != nil } : topics
     }
 
-    /// The part of the message that all classic receivers share; nil when they cannot receive it.
-    func encode(_ message: Outgoing) -> ByteBuffer? {
-        message.batch(for: Format(codec: UInt8(self.codecs.count - 1), packaging: .bare), codecs: self.codecs)?.bytes()
+    /// The part of the message that all classic receivers share, and whether the hub's name goes around it; nil when they cannot receive it.
+    func encode(_ message: Outgoing) -> (bytes: ByteBuffer, isCall: Bool)? {
+        if case .encoded(let frames) = message.content, let whole = frames[ClassicHubCodec.messagesName] {
+            return (whole, false)
+        }
+        let format = Format(codec: UInt8(self.codecs.count - 1), packaging: .bare)
+        return message.batch(for: format, codecs: self.codecs).map { ($0.bytes(), self.hub != nil) }
     }
 
     /// A message for one connection, which keeps it itself.
     func number(_ value: ByteBuffer, of message: Outgoing?) -> KeptMessage {
-        KeptMessage(sequence: self.nextNumber(for: message), bytes: value, isCall: false, excluded: [])
+        KeptMessage(sequence: self.nextNumber(for: message), bytes: value, isCall: false, excluded: .nobody)
     }
 
     func outgoing(_ kept: KeptMessage, for message: Outgoing) -> Outgoing {
@@ -223,9 +226,11 @@ final class TopicJournal: DeliveryJournal, @unchecked Sendable {
     // MARK: Replay
 
     /// Messages of a topic after a number, without those that exclude the connection.
-    func messages(of topic: Topic, after sequence: UInt64, for id: ConnectionID, limit: Int) -> [KeptMessage] {
+    func messages(
+        of topic: Topic, after sequence: UInt64, for connection: Connection, limit: Int
+    ) -> [KeptMessage] {
         guard let ring = self.topics[topic]?.ring else { return [] }
-        return ring.messages(after: sequence, limit: limit).filter { !$0.excluded.contains(id) }
+        return ring.messages(after: sequence, limit: limit).filter { !$0.excluded.contains(connection) }
     }
 
     /// The number up to which messages of the topic may be missing.

@@ -80,8 +80,7 @@ public struct PersistentPeers: Sendable {
     /// The same with one JSON value that is encoded already. It must be one line.
     public func send(json: ByteBuffer, to target: HubTarget = .all, excluding: [String] = []) async throws {
         try await self.server.backplane.publish(
-            Outgoing(.encoded([ClassicHubCodec().name: json])), to: target,
-            excluding: Set(excluding.compactMap { ConnectionID($0) }))
+            Outgoing(.encoded([ClassicHubCodec().name: json])), to: target, excluding: excluding, in: nil)
     }
 
     public var presence: HubPresence { self.server.context.presence }

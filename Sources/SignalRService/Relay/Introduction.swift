@@ -4,6 +4,7 @@
 import HTTPTypes
 import NIOCore
 import SignalR
+import SignalRAccess
 import SignalRWire
 
 /// The content of OpenConnection (service reference, "OpenConnection content").

@@ -60,6 +60,14 @@ extension ServiceMessage {
             [Member(key: Key.protocol, value: .text(name))]
         }
 
+        public static func tracing(_ id: UInt64) -> Extension {
+            [Member(key: Key.tracingID, value: .int(Int64(bitPattern: id)))]
+        }
+
+        public static func filter(_ expression: String) -> Extension {
+            [Member(key: Key.filter, value: .text(expression))]
+        }
+
         public static func lifetime(_ seconds: Int64) -> Extension {
             [Member(key: Key.lifetime, value: .int(seconds))]
         }

@@ -176,12 +176,14 @@ func eventually(_ condition: () async throws -> Bool) async throws {
 
 /// Runs `body` against a service with these options.
 func withService<R: Sendable>(
-    _ change: (inout SignalBoxService.Options) -> Void = { _ in }, _ body: @Sendable (ServiceWorld) async throws -> R
+    _ change: (inout SignalBoxService.Options) -> Void = { _ in }, server: (inout TestApp) -> Void = { _ in },
+    _ body: @Sendable (ServiceWorld) async throws -> R
 ) async throws -> R {
     var options = SignalBoxService.Options(keys: AccessKeys(ServiceWorld.key))
     change(&options)
     let service = try SignalBoxService(options, eventLoopGroup: TestServer.loops)
     var app = TestApp()
+    server(&app)
     app.routes = { $0.serve(service) }
     return try await app.run { server in
         let result = try await body(ServiceWorld(service: service, server: server))

@@ -1,27 +1,33 @@
 // SignalBox: signed tokens on the wire: RFC 7519 claims in an RFC 7515 compact serialization, HS256 and HS512
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
+package import Crypto
 import NIOCore
-import SignalR
-import SignalRWire
+package import SignalR
+package import SignalRWire
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 
 /// A token that was read and not verified yet.
 ///
 /// The service knows two algorithms and one kind of key, so this is all of JOSE that it needs; and it takes keys shorter than an
 /// HS512 digest, as the SDKs produce them.
-struct AccessToken {
+package struct AccessToken {
     private enum Algorithm: String { case hs256 = "HS256", hs512 = "HS512" }
 
     /// Longer ones are refused before they are decoded; the SDKs stop at 4,096 characters.
     private static let maximumLength = 16_384
 
-    let claims: HubValue
+    package let claims: HubValue
     private let algorithm: Algorithm
     private let signedPart: [UInt8]
     private let signature: [UInt8]
 
-    init(_ token: String) throws(AuthenticationError) {
+    package init(_ token: String) throws(AuthenticationError) {
         guard token.utf8.count <= Self.maximumLength else { throw AuthenticationError("the token is too long") }
         let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3, let header = Self.object(parts[0]), let claims = Self.object(parts[1]),
@@ -44,62 +50,60 @@ struct AccessToken {
     }
 
     /// Compares in constant time.
-    func isSigned(with key: SymmetricKey) -> Bool {
+    package func isSigned(with key: SymmetricKey) -> Bool {
         switch algorithm {
         case .hs256: HMAC<SHA256>.isValidAuthenticationCode(signature, authenticating: signedPart, using: key)
         case .hs512: HMAC<SHA512>.isValidAuthenticationCode(signature, authenticating: signedPart, using: key)
         }
     }
 
-    static func sign(_ claims: HubValue, with key: SymmetricKey) -> String {
+    /// A token in the form that the SDKs write: own claims, then `nbf`, `exp`, `iat` and `aud`; HS256.
+    /// - Parameters:
+    ///   - audience: the URL that the token is for, without a port.
+    ///   - now: in seconds since 1970.
+    package static func issue(
+        _ claims: [HubValue.Member] = [], audience: String, lifetime: Duration, now: Double = Self.now,
+        with key: SymmetricKey
+    ) -> String {
+        let start = Int64(now)
+        let standard: [HubValue.Member] = [
+            .init(key: "nbf", value: .int(start)), .init(key: "exp", value: .int(start &+ lifetime.components.seconds)),
+            .init(key: "iat", value: .int(start)), .init(key: "aud", value: .string(audience)),
+        ]
+        return sign(.map(claims + standard), with: key)
+    }
+
+    /// In seconds since 1970.
+    package static var now: Double { Date().timeIntervalSince1970 }
+
+    package static func sign(_ claims: HubValue, with key: SymmetricKey) -> String {
         let header: HubValue = .map([
             .init(key: "alg", value: .string(Algorithm.hs256.rawValue)), .init(key: "typ", value: .string("JWT")),
         ])
-        let signed = [header, claims].map { Base64URL.encode(Array($0.json.readableBytesView)) }.joined(separator: ".")
+        let signed = [header, claims].map { Base64URL.encode(text(of: $0)) }.joined(separator: ".")
         return signed + "."
             + Base64URL.encode(Array(HMAC<SHA256>.authenticationCode(for: Array(signed.utf8), using: key)))
     }
-}
 
-extension HubValue {
-    /// Its JSON text; `null` for a value that JSON cannot express.
-    var json: ByteBuffer {
+    /// Its JSON text; claims that JSON cannot express are not there.
+    private static func text(of value: HubValue) -> [UInt8] {
         var text = ByteBuffer()
         do {
-            try JSON.write(self, into: &text)
-            return text
+            try JSON.write(value, into: &text)
+            return Array(text.readableBytesView)
         } catch {
-            return ByteBuffer(string: "null")
-        }
-    }
-
-    /// The text of a claim; nil when it is empty or no string.
-    var text: String? { if case .string(let text) = self, !text.isEmpty { text } else { nil } }
-
-    /// A claim that is one string or several.
-    var texts: [String] {
-        if case .array(let values) = self { values.compactMap(\.text) } else { text.map { [$0] } ?? [] }
-    }
-
-    /// A NumericDate (RFC 7519 §2), also as the text that some .NET code writes.
-    var seconds: Double? {
-        switch self {
-        case .int(let seconds): Double(seconds)
-        case .uint(let seconds): Double(seconds)
-        case .double(let seconds): seconds
-        case .string(let text): Double(text)
-        default: nil
+            return Array("{}".utf8)
         }
     }
 }
 
 /// RFC 4648 §5 without padding.
-enum Base64URL {
+package enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
     private static let digits: [UInt8: UInt32] = Dictionary(
         uniqueKeysWithValues: alphabet.enumerated().map { ($1, UInt32($0)) })
 
-    static func encode(_ bytes: [UInt8]) -> String {
+    package static func encode(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
         var (bits, count): (UInt32, UInt32) = (0, 0)
@@ -116,7 +120,7 @@ enum Base64URL {
     }
 
     /// nil for anything else; trailing `=` is tolerated.
-    static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         var (bits, count): (UInt32, UInt32) = (0, 0)
         for character in text where character != UInt8(ascii: "=") {

@@ -3,8 +3,14 @@
 
 /// The SDK shortens claim names when it signs a token and expects the long ones in OpenConnection; without them an app knows no user
 /// (service reference, "OpenConnection content").
-enum ClaimNames {
-    static func long(_ name: String) -> String { all[name] ?? name }
+package enum ClaimNames {
+    package static func long(_ name: String) -> String { all[name] ?? name }
+
+    /// The short name; of several, the one that tokens of others than .NET use.
+    package static func short(_ name: String) -> String { short[name] ?? name }
+
+    private static let short = Dictionary(
+        all.filter { $0.key != "nameid" && $0.key != "roles" }.map { ($1, $0) }, uniquingKeysWith: min)
 
     private static let soap = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
     private static let identity = "http://schemas.microsoft.com/identity/claims/"

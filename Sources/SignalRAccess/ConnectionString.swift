@@ -80,7 +80,7 @@ public struct ConnectionString: Sendable, Equatable, CustomStringConvertible {
         guard let port = Int(text), (1...65_535).contains(port) else {
             throw ConnectionStringError("Port must be a number from 1 to 65535.")
         }
-        return "\(AccessKeys.withoutPort(url)):\(port)"
+        return "\(ServiceURL.withoutPort(url)):\(port)"
     }
 
     /// Major version 1, a dot, digits, and maybe a suffix after a dash.
@@ -98,5 +98,5 @@ public struct ConnectionString: Sendable, Equatable, CustomStringConvertible {
 /// A connection string that cannot be used. The text never holds the key.
 public struct ConnectionStringError: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }

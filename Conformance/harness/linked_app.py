@@ -1,0 +1,50 @@
+# SignalBox: the example app that is attached to a service, as a process.
+# SPDX-License-Identifier: Apache-2.0
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from harness.http import request
+from harness.server import PATIENCE
+
+
+def program() -> str:
+    path = os.environ.get("SIGNALBOX_LINK_EXAMPLE")
+    assert path, "SIGNALBOX_LINK_EXAMPLE must name the program of Examples/ServiceLink; dev/conformance sets it"
+    return path
+
+
+class LinkedApp:
+    """Examples/ServiceLink. It has a port, as a Server has."""
+
+    def __init__(self, connection_string: str):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.host, self.port = free.getsockname()
+        environment = os.environ | {"SIGNALBOX_CONNECTION_STRING": connection_string, "PORT": str(self.port)}
+        self.process = subprocess.Popen([program()], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def wait_until_connected(self):
+        """The app sends clients on once a server connection is there."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._negotiates():
+            assert time.monotonic() < deadline and self.process.poll() is None, self.process.poll()
+            time.sleep(0.05)
+        return self
+
+    def _negotiates(self) -> bool:
+        try:
+            return request(self, "POST", "/chat/negotiate?negotiateVersion=1").status == 200
+        except OSError:
+            return False
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
