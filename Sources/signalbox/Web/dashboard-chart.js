@@ -50,6 +50,24 @@ function area(points, x, y, longest) {
     return `${path(part, x, y, longest)}L${x(part.at(-1).time).toFixed(1)} ${y(0)}L${x(part[0].time).toFixed(1)} ${y(0)}Z`;
 }
 
+/** One point per `width` milliseconds, the mean of those in it: what jumps from step to step is read as a level. */
+export function averaged(points, width) {
+    const means = [];
+    for (const { time, value } of points) {
+        if (value === undefined) continue;
+        const slot = Math.floor(time / width);
+        const last = means.at(-1);
+        if (last?.slot === slot) {
+            last.sum += value;
+            last.count += 1;
+            last.time = time;
+        } else {
+            means.push({ slot, sum: value, count: 1, time });
+        }
+    }
+    return means.map(({ time, sum, count }) => ({ time, value: sum / count }));
+}
+
 /** A line without axes, for a tile. */
 export class Sparkline {
     #line = draw("path", { class: "line" });
@@ -58,7 +76,9 @@ export class Sparkline {
         this.#area, this.#line);
 
     /** @param {{ time: number, value: number | undefined }[]} points */
-    show(points, span, step) {
+    show(all, span) {
+        const step = span / 40;
+        const points = averaged(all, step);
         const end = points.at(-1)?.time ?? 0;
         const highest = Math.max(1e-9, ...points.map(({ value }) => value ?? 0));
         const x = (time) => 120 * (1 - (end - time) / span);
@@ -70,11 +90,12 @@ export class Sparkline {
 
 /**
  * A chart of one or more series over the last minutes. `series` are `{ name, tone, value(point) }`; `write` turns a value into
- * words with its unit, `unit` says what is counted.
+ * words with its unit, `axis` into those beside the grid; `unit` says what is counted; `least` is how high the axis is at least.
  */
 export class LineChart {
     #series;
     #write;
+    #axis;
     #span = 600_000;
     #step = 2_000;
     #least;
@@ -94,10 +115,11 @@ export class LineChart {
     #legend;
     #title;
 
-    constructor({ title, unit, series, write = format.count, least = 4 }) {
+    constructor({ title, unit, series, write = format.count, axis = write, least = 4 }) {
         this.#title = title;
         this.#series = series;
         this.#write = write;
+        this.#axis = axis;
         this.#least = least;
         this.#areas = series.map(({ tone }) => draw("path", { class: "area", "data-tone": tone }));
         this.#lines = series.map(({ tone }) => draw("path", { class: "line", "data-tone": tone }));
@@ -178,7 +200,7 @@ export class LineChart {
     #rows(ticks, y) {
         return ticks.flatMap((tick) => [
             draw("line", { x1: margin.left, x2: this.#width - margin.right, y1: y(tick), y2: y(tick) }),
-            draw("text", { x: margin.left - 8, y: y(tick) + 4, "text-anchor": "end" }, this.#write(tick)),
+            draw("text", { x: margin.left - 8, y: y(tick) + 4, "text-anchor": "end" }, this.#axis(tick)),
         ]);
     }
 

@@ -71,6 +71,12 @@ export const format = {
     /** How long ago a time of the service was. */
     since: (time) => format.seconds((Date.now() - Date.parse(time)) / 1000),
 
+    /** The same in its largest unit only, for tables. */
+    age(time) {
+        const text = format.since(time);
+        return text.split(" ").slice(0, 2).join(" ");
+    },
+
     clock: (time) => pad(time, (date) => date.toLocaleTimeString("en-GB")),
 
     preciseClock: (time) =>
@@ -94,10 +100,18 @@ export const format = {
     /** Any value of a trace event as one short text. */
     detail(value) {
         if (value === undefined || value === null || value === "") return "";
-        const text = typeof value === "string" ? value : JSON.stringify(value);
+        const text = typeof value === "string" ? value : Array.isArray(value) || typeof value !== "object" ? JSON.stringify(value)
+            : Object.entries(value).map(describe).join(" · ");
         return text.length > 2000 ? `${text.slice(0, 2000)}…` : text;
     },
 };
+
+/** One item of a trace event's detail; what is clear by itself needs no name. */
+function describe([name, value]) {
+    if (name === "bytes") return format.bytes(value);
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return name === "direction" || name === "method" ? text : `${name} ${text}`;
+}
 
 function pad(time, write) {
     const date = new Date(time);

@@ -1,7 +1,7 @@
 // SignalBox: the dashboard's first view: key figures, the last minutes as charts, transports and close reasons.
 // SPDX-License-Identifier: Apache-2.0
 
-import { LineChart, Sparkline } from "/dashboard-chart.js";
+import { LineChart, Sparkline, averaged } from "/dashboard-chart.js";
 import { Table, Facts, address, button, card, code, confirm, element, format, link, make, notify, setText } from "/dashboard-elements.js";
 
 const span = 600_000; // ms, the history that the service keeps
@@ -36,6 +36,16 @@ export class History {
         if (last?.time === read.time) this.points.pop();
         this.points.push(read);
         while (this.points[0].time < read.time - span) this.points.shift();
+    }
+
+    /** How many came and went per second, as means of `width` milliseconds each. */
+    means(width) {
+        const names = ["connects", "disconnects", "rejected"];
+        const series = names.map((name) => averaged(this.points.map((point) => ({ time: point.time, value: point[name] ?? 0 })), width));
+        // The newest mean is not complete yet.
+        return series[0].slice(0, -1).map(({ time }, index) => ({
+            time, ...Object.fromEntries(names.map((name, which) => [name, series[which][index].value])),
+        }));
     }
 
     #pointOf({ totals, rates }) {
@@ -98,9 +108,9 @@ const tiles = [
         more: ({ latency }) => `p50 ${format.milliseconds(latency?.p50)}`,
     },
     {
-        name: "App servers", id: "servers", value: (point) => point.servers,
+        name: "Server connections", id: "servers", value: (point) => point.servers,
         show: ({ totals }) => format.count(totals.serverConnections),
-        more: ({ totals }) => `links, of ${format.plural(totals.hubs, "hub")}`,
+        more: ({ totals }) => `${format.plural(totals.hubs, "hub")}`,
     },
     {
         name: "Memory", id: "memory", value: (point) => point.memory,
@@ -119,12 +129,12 @@ export class Figures {
         return { ...tile, show: tile.show, slot: { value, more, spark } };
     });
 
-    show(overview, { points, step }) {
+    show(overview, { points }) {
         const newest = points.at(-1) ?? {};
         for (const { slot, show, more, value } of this.#tiles) {
             setText(slot.value, show(overview));
             setText(slot.more, more(overview, newest));
-            slot.spark.show(points.map((point) => ({ time: point.time, value: value(point) })), span, step);
+            slot.spark.show(points.map((point) => ({ time: point.time, value: value(point) })), span);
         }
     }
 }
@@ -138,7 +148,7 @@ export class OverviewView {
     #service;
     #charts = [
         new LineChart({
-            title: "Messages", unit: "per second", write: perSecond, series: [
+            title: "Messages", unit: "per second", write: perSecond, axis: format.rate, series: [
                 { name: "out", tone: "a", value: (point) => point.out },
                 { name: "in", tone: "b", value: (point) => point.in },
             ],
@@ -147,7 +157,7 @@ export class OverviewView {
             title: "Connections", unit: "open", series: [{ name: "now", tone: "a", value: (point) => point.connections }],
         }),
         new LineChart({
-            title: "Coming and going", unit: "per second", write: perSecond, least: 1, series: [
+            title: "Coming and going", unit: "per second, mean of 10 s", write: perSecond, axis: format.rate, least: 1, series: [
                 { name: "connect", tone: "a", value: (point) => point.connects },
                 { name: "leave", tone: "c", value: (point) => point.disconnects },
                 { name: "refused", tone: "d", value: (point) => point.rejected },
@@ -192,7 +202,9 @@ export class OverviewView {
     }
 
     show(overview, history) {
-        for (const chart of this.#charts) chart.show(history.points, span, history.step);
+        const [messages, connections, coming, latency] = this.#charts;
+        for (const chart of [messages, connections, latency]) chart.show(history.points, span, history.step);
+        coming.show(history.means(10_000), span, 10_000);
         setText(this.#latency, overview.latency?.what ? `Measured: ${overview.latency.what}.`.replace("..", ".") : "");
         this.#showTransports(overview.transports ?? {});
         this.#reasons.show([...(overview.closeReasons ?? [])].filter(({ count }) => count > 0).sort((a, b) => b.count - a.count));

@@ -40,6 +40,7 @@ function route() {
         current?.leave?.();
         current = view;
         element("view").replaceChildren(view.element);
+        document.body.dataset.view = name;
         document.title = `${view.title} · SignalBox`;
         for (const tab of document.querySelectorAll("#views a")) {
             const isCurrent = tab.hash === `#${name}`;
