@@ -157,6 +157,8 @@ export class LineChart {
             const step = steps[event.key];
             if (step === undefined || this.#points.length === 0) return;
             event.preventDefault();
+            // Told to those who listen; a moving pointer would talk without end.
+            this.#tip.setAttribute("aria-live", "polite");
             const last = this.#points.length - 1;
             this.#readPoint(Math.min(Math.max((this.#read ?? last + (step > 0 ? 0 : 1)) + step, 0), last));
         });
@@ -218,6 +220,7 @@ export class LineChart {
     }
 
     #readAt(x) {
+        this.#tip.removeAttribute("aria-live");
         let nearest;
         for (const [index, { time }] of this.#points.entries()) {
             if (nearest === undefined || Math.abs(this.#x(time) - x) < Math.abs(this.#x(this.#points[nearest].time) - x)) nearest = index;

@@ -198,9 +198,14 @@ class TestClient {
     async #start() {
         const [hub, user] = [this.#hub.value.trim(), this.#user.value.trim()];
         this.#show("Connecting");
+        this.#connect.disabled = true;
         try {
             const { url, accessToken } = await this.#service.post("token", { hub, ...(user && { user }) });
-            const connection = new HubConnection(url, { accessTokenFactory: () => accessToken, log: (level, text) => this.#hear(level, text) });
+            const connection = new HubConnection(url, {
+                accessTokenFactory: () => accessToken,
+                withCredentials: false,
+                log: (level, text) => this.#hear(level, text),
+            });
             this.#connection = connection;
             for (const name of new Set(this.#listen.value.split(",").map((each) => each.trim()).filter(Boolean))) {
                 connection.on(name, (...values) => this.#log.add(`${name}(${values.map((value) => JSON.stringify(value)).join(", ")})`));
@@ -208,6 +213,7 @@ class TestClient {
             connection.onreconnecting = () => this.#show("Reconnecting");
             connection.onreconnected = () => this.#show("Connected");
             connection.onclose = (error) => this.#end(connection, error);
+            this.#connect.disabled = false;
             await connection.start();
             this.#show("Connected");
         } catch (error) {
@@ -222,6 +228,7 @@ class TestClient {
     #end(connection, error) {
         if (connection !== this.#connection) return;
         this.#connection = undefined;
+        this.#connect.disabled = false;
         if (error) this.#log.add(error.message, "error");
         this.#show("Disconnected");
     }

@@ -36,9 +36,9 @@ export class Service extends EventTarget {
     async run() {
         for (let failures = 0; ; ) {
             try {
-                await this.#connect();
+                const { over } = await this.#connect();
                 failures = 0;
-                await new Promise((resolve) => (this.#hub.onclose = resolve));
+                await over;
                 this.#show("offline", "The connection to the service was lost.");
             } catch (error) {
                 await this.#hub?.stop();
@@ -93,6 +93,7 @@ export class Service extends EventTarget {
         return this.#hub.stream("watch", filter, signal);
     }
 
+    /** @returns {Promise<{ over: Promise<void> }>} Connected, and the promise of its end. */
     async #connect() {
         // First by plain requests, whose refusals have a status.
         const [overview, history] = await Promise.all([this.get("overview"), this.get("history")]);
@@ -102,12 +103,14 @@ export class Service extends EventTarget {
             reconnectDelays: [],
             log: () => {},
         });
+        const over = new Promise((resolve) => (this.#hub.onclose = () => resolve()));
         this.#hub.on("overview", (news) => this.#tell("overview", news));
         await this.#hub.start();
         await this.#hub.invoke("subscribe");
         this.#show("live");
         this.#tell("history", history);
         this.#tell("overview", overview);
+        return { over };
     }
 
     async #request(method, address, body, signal) {

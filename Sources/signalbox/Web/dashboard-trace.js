@@ -70,11 +70,6 @@ export class TraceView {
         this.#watching.abort();
     }
 
-    /** After a reconnect the stream is another one. */
-    reconnected() {
-        if (this.#isOpen) this.#restart();
-    }
-
     refresh() {}
 
     #restart() {
@@ -112,7 +107,7 @@ export class TraceView {
     #showSoon() {
         if (this.#isScheduled) return;
         this.#isScheduled = true;
-        // Not by animation frames alone, which a hidden page has none of: what waits is bounded anyway.
+        // A hidden page has no frames; what waits for one is bounded.
         requestAnimationFrame(() => {
             this.#isScheduled = false;
             this.#show();

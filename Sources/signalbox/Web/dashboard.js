@@ -88,10 +88,9 @@ function showState() {
 
 service.addEventListener("state", () => {
     showState();
-    if (service.state === "live") {
-        route();
-        trace.reconnected();
-    }
+    // A stream ends with its connection; the view that is open begins another one.
+    if (service.state === "live") route();
+    else trace.leave();
 });
 
 service.addEventListener("history", ({ detail }) => points.load(detail));
