@@ -4,10 +4,12 @@
 import { Facts, address, element, format, make, notify, setText } from "/dashboard-elements.js";
 import { disconnect } from "/dashboard-lists.js";
 
+/** What became of a transport, as the service says it: a sign, its colour, and words. */
 const outcomes = {
-    chosen: ["✓", "good"],
-    failed: ["✕", "bad"],
-    skipped: ["–", ""],
+    connected: ["✓", "good", "in use"],
+    refused: ["✕", "bad", "refused"],
+    ended: ["✕", "bad", "ended"],
+    notSeen: ["–", "", "not seen"],
 };
 
 /** The panel at the side; it follows a connection until the connection or the panel is closed. */
@@ -47,7 +49,7 @@ export class ConnectionPanel {
         setText(element("connection-title"), id);
         for (const place of ["tried", "groups", "timeline"]) element(`connection-${place}`).replaceChildren();
         setText(element("connection-explanation"), "");
-        setText(element("connection-problem"), "");
+        for (const place of ["problem", "reason", "state"]) setText(element(`connection-${place}`), "");
         if (!this.#dialog.open) this.#dialog.showModal();
         this.refresh();
     }
@@ -94,7 +96,9 @@ export class ConnectionPanel {
         const isOver = Boolean(connection.closedAt);
         setText(element("connection-problem"), "");
         const badge = element("connection-state");
-        setText(badge, isOver ? `Closed: ${connection.closeReason ?? "unknown reason"}` : "Open");
+        const { reason, detail, meaning } = connection.closeReason ?? {};
+        setText(badge, isOver ? `Closed: ${reason ?? "unknown reason"}` : "Open");
+        setText(element("connection-reason"), isOver ? [meaning, detail].filter(Boolean).join(" ") : "");
         badge.dataset.tone = isOver ? "" : "good";
         element("connection-end").disabled = isOver;
         element("connection-send").disabled = isOver;
@@ -121,10 +125,10 @@ export class ConnectionPanel {
     #showChoice({ explanation, tried = [] }) {
         setText(element("connection-explanation"), explanation ?? "Nothing is known about how it was chosen.");
         element("connection-tried").replaceChildren(...tried.map(({ transport, outcome, reason }) => {
-            const [sign, tone] = outcomes[outcome] ?? ["?", ""];
+            const [sign, tone, title] = outcomes[outcome] ?? ["?", "", outcome];
             return make("li", {},
                 make("i", { data: { tone }, attributes: { "aria-hidden": "true" } }, sign),
-                make("b", {}, format.transport(transport)), " ", make("span", {}, [outcome, reason].filter(Boolean).join(": ")));
+                make("b", {}, format.transport(transport)), " ", make("span", {}, [title, reason].filter(Boolean).join(": ")));
         }));
     }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { Table, address, button, card, code, confirm, field, format, link, make, notify, setText } from "/dashboard-elements.js";
+import { RequestFailed } from "/dashboard-service.js";
 
 const pageSize = 100;
 const maximumRows = 1_000;
@@ -49,6 +50,8 @@ export class List {
             setText(this.#note, `The first ${format.whole(rows.length)} are shown. Filter to find others.`);
         } catch (error) {
             if (this.#query !== query) return;
+            // What the service refuses to list is not there; what it did not answer may be.
+            if (error instanceof RequestFailed) this.#table.show([]);
             this.#note.hidden = false;
             setText(this.#note, error.message);
         } finally {

@@ -19,7 +19,7 @@ export class History {
 
     /** Takes what the service pushes: its newest point, with the figures that are measured at this moment only. */
     add(overview) {
-        const { point, latency, process, uptimeSeconds, totals } = overview;
+        const { point, latency, process, totals } = overview;
         const last = this.points.at(-1);
         const read = { ...this.#read(point ?? this.#pointOf(overview)) };
         read.p50 ??= latency?.p50;
@@ -27,10 +27,10 @@ export class History {
         read.memory ??= process?.residentBytes;
         read.servers ??= totals?.serverConnections;
         const before = this.#before;
-        if (before && uptimeSeconds > before.uptimeSeconds && process) {
-            read.cpu = Math.max(0, process.cpuSeconds - before.cpuSeconds) / (uptimeSeconds - before.uptimeSeconds);
+        if (before && read.time > before.time && process) {
+            read.cpu = (1000 * Math.max(0, process.cpuSeconds - before.cpuSeconds)) / (read.time - before.time);
         }
-        this.#before = { uptimeSeconds, cpuSeconds: process?.cpuSeconds };
+        this.#before = { time: read.time, cpuSeconds: process?.cpuSeconds };
         if (Number.isNaN(read.time)) return;
         if (last && read.time < last.time) return;
         if (last?.time === read.time) this.points.pop();

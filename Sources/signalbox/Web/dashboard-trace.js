@@ -131,14 +131,14 @@ export class TraceView {
         if (event.kind === "lost") {
             return make("li", { data: { kind: "lost" } }, make("p", {}, `${format.plural(event.count ?? 0, "event")} were lost here: this page is too slow for them.`));
         }
-        const { time, kind, hub, connectionId, user, text, detail } = event;
+        const { time, kind, hub, connectionId, user, text, detail, arguments: payload } = event;
         const shown = connectionId && link(connectionId, address("trace", { ...this.#filter, show: connectionId }), "mono id");
         return make("li", { data: { kind } },
             make("time", {}, format.preciseClock(time)),
             make("span", { className: "kind", data: { kind } }, kind),
             make("span", { className: "who" }, hub ?? "", user ? make("b", {}, ` ${user}`) : undefined),
             make("span", { className: "which" }, shown || "–"),
-            make("p", {}, text ?? "", " ", make("span", { className: "mono soft" }, format.detail(detail))));
+            make("p", {}, text ?? "", " ", make("span", { className: "mono soft" }, [detail, payload].map(format.detail).filter(Boolean).join(" · "))));
     }
 
     #togglePause() {
