@@ -157,7 +157,7 @@ export class OverviewView {
             title: "Connections", unit: "open", series: [{ name: "now", tone: "a", value: (point) => point.connections }],
         }),
         new LineChart({
-            title: "Coming and going", unit: "per second, mean of 10 s", write: perSecond, axis: format.rate, least: 1, series: [
+            title: "Coming and going", unit: "mean of 10 s", write: perSecond, axis: format.rate, least: 1, series: [
                 { name: "connect", tone: "a", value: (point) => point.connects },
                 { name: "leave", tone: "c", value: (point) => point.disconnects },
                 { name: "refused", tone: "d", value: (point) => point.rejected },
@@ -226,7 +226,8 @@ export class OverviewView {
         const entries = Object.entries(transports).filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1]);
         const all = entries.reduce((sum, [, count]) => sum + count, 0);
         const rows = entries.map(([name, count]) => {
-            const share = `${Math.round((100 * count) / all)} %`;
+            const percent = Math.round((100 * count) / all);
+            const share = `${percent === 0 ? "<1" : percent} %`;
             return make("li", {}, make("span", {}, format.transport(name)), make("b", {}, `${format.whole(count)} · ${share}`),
                 make("progress", { max: all, value: count, attributes: { "aria-label": format.transport(name) } }));
         });
