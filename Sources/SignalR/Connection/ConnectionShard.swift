@@ -31,6 +31,8 @@ final class ConnectionSet {
     let name: String
     let isGroup: Bool
     private(set) var members: ContiguousArray<Connection> = []
+    /// Where each of `members` stands in its shard: with this a delivery finds their lanes without looking at them.
+    private(set) var places: ContiguousArray<UInt32> = []
     var pace = DeliveryPace()
 
     init(_ name: String, isGroup: Bool) {
@@ -43,14 +45,19 @@ final class ConnectionSet {
         guard !connection.memberships.contains(where: { $0.set === self }) else { return }
         connection.memberships.append(Membership(set: self, index: members.count))
         members.append(connection)
+        places.append(UInt32(connection.shardIndex))
     }
 
+    /// The shard moved a member.
+    func move(_ membership: Membership, to place: Int) { places[membership.index] = UInt32(place) }
+
     func remove(_ connection: Connection) {
-        guard let place = connection.memberships.firstIndex(where: { $0.set === self }) else { return }
-        let index = connection.memberships.remove(at: place).index
-        let last = members.removeLast()
+        guard let found = connection.memberships.firstIndex(where: { $0.set === self }) else { return }
+        let index = connection.memberships.remove(at: found).index
+        let (last, place) = (members.removeLast(), places.removeLast())
         guard last !== connection else { return }
         members[index] = last
+        places[index] = place
         guard let moved = last.memberships.firstIndex(where: { $0.set === self }) else { return }
         last.memberships[moved].index = index
     }
@@ -143,6 +150,7 @@ package final class ConnectionShard: @unchecked Sendable {
             all[index] = last
             lanes[index] = lane
             last.shardIndex = index
+            for membership in last.memberships { membership.set.move(membership, to: index) }
         }
         for membership in connection.memberships { leave(connection, membership.set) }
         if all.isEmpty { releaseWaiters() }
@@ -189,7 +197,7 @@ package final class ConnectionShard: @unchecked Sendable {
     package func deliver(_ message: Outgoing, to target: HubTarget, except: Exclusion = .nobody) {
         let message = journal?.record(message, to: target, except: except) ?? message
         switch target {
-        case .all: deliver(message, to: all, areAll: true, except, atOnce: pace.isLone(in: currentTick()))
+        case .all: deliver(message, to: all, at: nil, except, atOnce: pace.isLone(in: currentTick()))
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
             for name in names { if let set = groups[name] { deliver(message, to: set, except) } }
@@ -200,15 +208,15 @@ package final class ConnectionShard: @unchecked Sendable {
     }
 
     private func deliver(_ message: Outgoing, to set: ConnectionSet, _ except: Exclusion) {
-        deliver(message, to: set.members, except, atOnce: set.pace.isLone(in: currentTick()))
+        deliver(message, to: set.members, at: set.places, except, atOnce: set.pace.isLone(in: currentTick()))
     }
 
     private func deliver(
-        _ message: Outgoing, to receivers: ContiguousArray<Connection>, areAll: Bool = false, _ except: Exclusion,
-        atOnce: Bool
+        _ message: Outgoing, to receivers: ContiguousArray<Connection>, at places: ContiguousArray<UInt32>?,
+        _ except: Exclusion, atOnce: Bool
     ) {
         var delivery = Delivery(message, in: self, except: except, atOnce: atOnce)
-        delivery.deliver(to: receivers, areAll: areAll)
+        delivery.deliver(to: receivers, at: places)
     }
 
     /// The bytes of a message for one format; nil, and a word in the log, when it cannot be written so.

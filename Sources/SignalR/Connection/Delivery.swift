@@ -66,12 +66,12 @@ struct Delivery {
     private static let handful = 64
 
     /// Runs no code of the application and closes nothing before every socket was written, so that none of them can be gone by then.
-    /// - Parameter areAll: whether `receivers` are all of the shard's connections.
-    mutating func deliver(to receivers: ContiguousArray<Connection>, areAll: Bool) {
+    /// - Parameter places: where `receivers` stand in the shard; nil when they are all of its connections.
+    mutating func deliver(to receivers: ContiguousArray<Connection>, at places: ContiguousArray<UInt32>?) {
         withUnsafeTemporaryAllocation(of: Ready.self, capacity: min(Self.handful, receivers.count)) { ready in
             for start in stride(from: 0, to: receivers.count, by: Self.handful) {
                 let few = start..<min(start + Self.handful, receivers.count)
-                send(ready.prefix(collect(receivers, few, areAll, into: ready)))
+                send(ready.prefix(collect(receivers, few, places, into: ready)))
             }
         }
         for one in incomplete {
@@ -83,12 +83,13 @@ struct Delivery {
 
     /// Queues the message for those of `receivers` that must wait, and notes the others.
     private mutating func collect(
-        _ receivers: ContiguousArray<Connection>, _ few: Range<Int>, _ areAll: Bool,
+        _ receivers: ContiguousArray<Connection>, _ few: Range<Int>, _ places: ContiguousArray<UInt32>?,
         into ready: UnsafeMutableBufferPointer<Ready>
     ) -> Int {
         var count = 0
+        let asksNobody = atOnce && except.isEmpty
         for index in few {
-            var lane = areAll && atOnce && except.isEmpty ? shard.lanes[index] : Lane()
+            var lane = asksNobody ? shard.lanes[places.map { Int($0[index]) } ?? index] : Lane()
             if lane.socket == nil {
                 let connection = receivers[index]
                 guard connection.state == .open, !except.contains(connection) else { continue }
