@@ -322,7 +322,7 @@ def test_why_this_transport_names_what_was_tried_before(hub, visit, dashboard):
 def test_an_unknown_connection_is_said_to_be_unknown(dashboard, driver):
     tab = dashboard("connections?show=nobody")
     tab.until(lambda: "not known" in text(tab, "#connection-problem"), "the explanation")
-    # The browser itself notes the 404.
+    # The browser itself notes the answer.
     driver.get_log("browser")
 
 

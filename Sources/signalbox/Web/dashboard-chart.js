@@ -5,6 +5,7 @@ import { format, make, setText } from "/dashboard-elements.js";
 
 const margin = { top: 10, right: 10, bottom: 22, left: 52 }; // px
 const height = 190; // px
+const distances = [10, 15, 30, 60, 120, 300].map((seconds) => seconds * 1000); // ms between times on the axis
 const gap = 3; // steps without a point after which a line is interrupted
 
 function draw(tag, attributes = {}, ...children) {
@@ -191,7 +192,7 @@ export class LineChart {
             setText(this.#legend[index].value, this.#inWords(points.at(-1)?.value));
         }
         const now = this.#series.map(({ name }, index) => `${name} ${this.#inWords(series[index].at(-1)?.value)}`);
-        this.#svg.setAttribute("aria-label", `${this.#title} over ${Math.round(this.#span / 60_000)} minutes. Now: ${now.join(", ")}.`);
+        this.#svg.setAttribute("aria-label", `${this.#title} over ${format.seconds(this.#span / 1000)}. Now: ${now.join(", ")}.`);
         this.#readPoint(this.#read);
     }
 
@@ -206,15 +207,17 @@ export class LineChart {
         ]);
     }
 
-    /** Every minute, or more apart where there is little room. */
+    /** As many as there is room for, at round times. */
     #columns() {
-        const every = 60_000 * (this.#width < 420 ? 3 : this.#width < 900 ? 2 : 1);
+        const room = Math.max(1, Math.floor((this.#width - margin.left) / 80));
+        const every = distances.find((each) => this.#span / each <= room) ?? distances.at(-1);
+        const digits = every < 60_000 ? 8 : 5;
         const first = Math.ceil((this.#end - this.#span) / every) * every;
         const columns = [];
         for (let time = first; time <= this.#end; time += every) {
             const x = this.#x(time);
             if (x < margin.left + 12 || x > this.#width - 20) continue;
-            columns.push(draw("text", { x, y: height - 4, "text-anchor": "middle" }, format.clock(time).slice(0, 5)));
+            columns.push(draw("text", { x, y: height - 4, "text-anchor": "middle" }, format.clock(time).slice(0, digits)));
         }
         return columns;
     }

@@ -3,13 +3,14 @@
 
 import { Facts, address, element, format, make, notify, setText } from "/dashboard-elements.js";
 import { disconnect } from "/dashboard-lists.js";
+import { RequestFailed } from "/dashboard-service.js";
 
 /** What became of a transport, as the service says it: a sign, its colour, and words. */
 const outcomes = {
-    connected: ["✓", "good", "in use"],
-    refused: ["✕", "bad", "refused"],
-    ended: ["✕", "bad", "ended"],
-    notSeen: ["–", "", "not seen"],
+    chosen: ["✓", "good", "in use"],
+    failed: ["✕", "bad", "failed"],
+    skipped: ["–", "", "skipped"],
+    unknown: ["–", "", "not seen"],
 };
 
 /** The panel at the side; it follows a connection until the connection or the panel is closed. */
@@ -20,6 +21,8 @@ export class ConnectionPanel {
     #id;
     #connection;
     #isBusy = false;
+    /** Nothing about it will change any more. */
+    #isFinal = false;
     #shown = 0;
     onclose = () => {};
 
@@ -45,6 +48,7 @@ export class ConnectionPanel {
         if (this.#id === id) return;
         this.#id = id;
         this.#connection = undefined;
+        this.#isFinal = false;
         this.#shown = 0;
         setText(element("connection-title"), id);
         for (const place of ["tried", "groups", "timeline"]) element(`connection-${place}`).replaceChildren();
@@ -58,17 +62,17 @@ export class ConnectionPanel {
         if (this.#dialog.open) this.#dialog.close();
     }
 
-    /** What ended does not change any more. */
     async refresh() {
         const id = this.#id;
-        if (!id || this.#isBusy || this.#connection?.closedAt) return;
+        if (!id || this.#isBusy || this.#isFinal) return;
         this.#isBusy = true;
         try {
             const connection = await this.#service.get(`connections/${encodeURIComponent(id)}`);
             if (this.#id === id) this.#show(connection);
         } catch (error) {
             if (this.#id === id) {
-                setText(element("connection-problem"), error.status === 404
+                this.#isFinal = error instanceof RequestFailed;
+                setText(element("connection-problem"), this.#isFinal
                     ? "This connection is not known. It ended too long ago, or never was." : error.message);
             }
         } finally {
@@ -94,6 +98,7 @@ export class ConnectionPanel {
     #show(connection) {
         this.#connection = connection;
         const isOver = Boolean(connection.closedAt);
+        this.#isFinal = isOver;
         setText(element("connection-problem"), "");
         const badge = element("connection-state");
         const { reason, detail, meaning } = connection.closeReason ?? {};

@@ -4,7 +4,8 @@
 import { LineChart, Sparkline, averaged } from "/dashboard-chart.js";
 import { Table, Facts, address, button, card, code, confirm, element, format, link, make, notify, setText } from "/dashboard-elements.js";
 
-const span = 600_000; // ms, the history that the service keeps
+const longest = 600_000; // ms, the history that the service keeps
+const shortest = 60_000; // ms, what charts show of a service that has just begun
 
 /** The last minutes as points `{ time, … }` with rates per second, which is what charts and tiles show. */
 export class History {
@@ -35,7 +36,13 @@ export class History {
         if (last && read.time < last.time) return;
         if (last?.time === read.time) this.points.pop();
         this.points.push(read);
-        while (this.points[0].time < read.time - span) this.points.shift();
+        while (this.points[0].time < read.time - longest) this.points.shift();
+    }
+
+    /** How much time there is to show, in milliseconds. */
+    get span() {
+        const known = this.points.length > 0 ? this.points.at(-1).time - this.points[0].time : 0;
+        return Math.min(Math.max(known, shortest), longest);
     }
 
     /** How many came and went per second, as means of `width` milliseconds each. */
@@ -129,7 +136,7 @@ export class Figures {
         return { ...tile, show: tile.show, slot: { value, more, spark } };
     });
 
-    show(overview, { points }) {
+    show(overview, { points, span }) {
         const newest = points.at(-1) ?? {};
         for (const { slot, show, more, value } of this.#tiles) {
             setText(slot.value, show(overview));
@@ -203,6 +210,7 @@ export class OverviewView {
 
     show(overview, history) {
         const [messages, connections, coming, latency] = this.#charts;
+        const { span } = history;
         for (const chart of [messages, connections, latency]) chart.show(history.points, span, history.step);
         coming.show(history.means(10_000), span, 10_000);
         setText(this.#latency, overview.latency?.what ? `Measured: ${overview.latency.what}.`.replace("..", ".") : "");
