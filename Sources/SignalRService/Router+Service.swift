@@ -7,7 +7,7 @@ import SignalR
 import SignalRHummingbird
 
 extension RouterMethods {
-    /// Serves clients at `/client`, app servers at `/server` and REST callers below `/api`. The app must be started with `server: .signalR(router)`.
+    /// Serves clients at `/client`, app servers at `/server` and REST callers below `/api`; `/ready` says whether clients may come. The app must be started with `server: .signalR(router)`.
     public func serve(_ service: SignalBoxService) {
         let rest = RestAPI(service)
         let methods: [HTTPRequest.Method] = [.get, .post, .delete, .options, .put, .patch, .head, .trace]
@@ -16,6 +16,7 @@ extension RouterMethods {
             on("/client/negotiate", method: method) { request, _ in
                 await service.respond(to: request, isNegotiate: true)
             }
+            on("/ready", method: method) { _, _ in Response(service.readiness()) }
             on("/server", method: method) { request, _ in await service.respondToServer(request) }
             // The router decodes segments; the API splits the path first, since ids may hold an escaped slash.
             on("/api/**", method: method) { request, _ in

@@ -7,6 +7,7 @@ import NIOConcurrencyHelpers
 public import NIOCore
 public import SignalR
 import SignalRWire
+import Synchronization
 
 /// Hosts the clients of hubs whose code runs elsewhere, and delivers what REST callers send them.
 ///
@@ -36,6 +37,8 @@ public final class SignalBoxService: Sendable {
         public var upstream = UpstreamOptions()
         /// What keeps user groups over a restart; nil keeps them as long as the process lasts. Default nil.
         public var store: (any ServiceStore)?
+        /// Whether ``SignalBoxService`` keeps what operators look at: timelines, recent ends, counts by reason. Default off.
+        package var isObserved = false
         /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
         public var maximumHubs = 1_000
 
@@ -46,7 +49,13 @@ public final class SignalBoxService: Sendable {
     /// Names this process to app servers.
     let instanceID = ConnectionID().description
     private let eventLoopGroup: any EventLoopGroup
-    private let logger: Logger
+    let logger: Logger
+    /// nil unless ``Options/isObserved`` is on.
+    package let observation: Observation?
+    let drainState = Atomic(false)
+    let isOver = Atomic(false)
+    /// How many clients leave each second while the service drains.
+    let batchSize = NIOLockedValueBox(0)
     private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
     private let upstream: Upstream?
     private let log: MembershipLog?
@@ -62,6 +71,7 @@ public final class SignalBoxService: Sendable {
         self.options = options
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
+        self.observation = options.isObserved ? Observation(eventLoopGroup: eventLoopGroup) : nil
         self.upstream =
             options.mode == .serverless
             ? Upstream(options.upstream, eventLoopGroup: eventLoopGroup, logger: logger) : nil
@@ -70,6 +80,7 @@ public final class SignalBoxService: Sendable {
         closed.cors = CrossOrigin(options.allowedOrigins)
         closed.authenticator = NoIdentity()
         closed.requiresAuthentication = true
+        closed.observer = observation?.observer(ofHub: "")
         self.closedDoor = try ServiceHub(
             mode: .serverless, options: closed, relayOptions: options.relay, userGroups: UserGroups(), upstream: nil,
             instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger
@@ -117,12 +128,19 @@ public final class SignalBoxService: Sendable {
         let answerLimit = options.connections.maximumOutboundQueue
         let upstream = upstream.map {
             UpstreamHub(
-                upstream: $0, hub: name.description, keys: options.keys, answerLimit: answerLimit, logger: logger)
+                upstream: $0, hub: name.description, keys: options.keys, answerLimit: answerLimit, logger: logger,
+                observation: observation)
         }
         return try ServiceHub(
             mode: options.mode, options: connectionOptions(name), relayOptions: options.relay,
             userGroups: UserGroups(hub: name.description, log: log, kept: kept), upstream: upstream,
             instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger)
+    }
+
+    var observedHubs: [ObservedHub] {
+        hubs.withLockedValue { hubs in
+            hubs.map { ObservedHub(name: $0.key.description, server: $0.value.server, relay: $0.value.relay) }
+        }
     }
 
     /// A hub seen by code in this process; nil when no client or caller used it yet.
@@ -139,6 +157,7 @@ public final class SignalBoxService: Sendable {
             user?.id ?? (isOpen ? request.query("userId").flatMap { $0.isEmpty ? nil : $0 } : nil)
         }
         connections.cors = CrossOrigin(options.allowedOrigins)
+        connections.observer = observation?.observer(ofHub: name.description)
         // Identities carry an expiration only when their app asked for it.
         connections.closeOnAuthenticationExpiration = true
         return connections
@@ -154,6 +173,7 @@ public final class SignalBoxService: Sendable {
 
     /// A hub is made for those only who may enter it, so that nobody else can use up ``Options/maximumHubs``.
     func door(for request: HubRequest) async -> Door {
+        if let refusal = drainRefusal(request) { return .refusal(refusal) }
         let names = Query.values(of: "hub", in: request.rawQuery)
         guard names.count == 1, let name = HubName(effective: names[0]) else {
             let problem = names.isEmpty ? "is missing" : names.count > 1 ? "is repeated" : "is not a hub name"
@@ -227,6 +247,8 @@ public final class SignalBoxService: Sendable {
     @discardableResult
     public func drain(timeout: Duration) async -> Int {
         let start = ContinuousClock.now
+        isOver.store(true, ordering: .relaxed)
+        observation?.finish()
         let all = hubs.withLockedValue { Array($0.values) }
         let left = await withTaskGroup(of: Int.self) { tasks in
             for hub in all { tasks.addTask { await hub.registry.drain(timeout: timeout) } }

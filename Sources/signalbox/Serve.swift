@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import ArgumentParser
+import CoreMetrics
 import Foundation
 public import Logging
 import SignalR
@@ -16,8 +17,8 @@ struct Serve: AsyncParsableCommand, Configurable {
         commandName: "serve",
         abstract: "Serve clients and REST callers.",
         discussion: """
-            Prints a line with the connection string once it listens. SIGTERM and SIGINT end it in order: clients are told to come \
-            back, and have 10 seconds; a second signal ends it at once.
+            Prints a line with the connection string once it listens, and one with the dashboard's address. SIGTERM and SIGINT end it \
+            in order: clients are told to come back, and have 10 seconds; a second signal ends it at once.
 
             Examples:
               signalbox serve
@@ -28,19 +29,22 @@ struct Serve: AsyncParsableCommand, Configurable {
               signalbox serve --mode serverless --upstream 'chat/messages/*=http://localhost:3000/{hub}/{event}'
             """)
 
-    static let settings: [Setting] = [
-        "host", "port", "tls-certificate", "tls-key", "threads",
-        "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
-        .flag("playground"), .flag("classic-jsonp"),
-        .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
-        "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
-        .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
-    ]
+    static let settings: [Setting] =
+        [
+            "host", "port", "tls-certificate", "tls-key", "threads",
+            "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
+            .flag("playground"), .flag("classic-jsonp"),
+            .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
+            "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
+            .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
+            "log-format",
+        ] + AdminOptions.settings
 
     @OptionGroup(title: "Listening") var listening: Listening
     @OptionGroup(title: "Access") var access: Access
     @OptionGroup(title: "Serverless mode") var serverless: Serverless
     @OptionGroup(title: "Connections") var connections: Connections
+    @OptionGroup(title: "Dashboard and admin API") var admin: AdminOptions
 
     @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
     var playground = false
@@ -51,6 +55,12 @@ struct Serve: AsyncParsableCommand, Configurable {
             valueName: "level"))
     var logLevel = Logger.Level.notice
 
+    @Option(
+        help: ArgumentHelp(
+            "How to log: text for people, json for programs, an object per line. [SIGNALBOX_LOG_FORMAT]",
+            valueName: "format"))
+    var logFormat = LogFormat.text
+
     func validate() throws {
         if !serverless.upstream.isEmpty, access.mode != .serverless {
             throw ValidationError("--upstream needs --mode serverless.")
@@ -59,12 +69,10 @@ struct Serve: AsyncParsableCommand, Configurable {
 
     func run() async throws {
         try await reportingFailures {
-            LoggingSystem.bootstrap { [logLevel] label in
-                var handler = StreamLogHandler.standardError(label: label)
-                handler.logLevel = logLevel
-                return handler
-            }
-            try await Server(self).run()
+            LoggingSystem.bootstrap { [logLevel, logFormat] label in logFormat.handler(label, logLevel) }
+            let metrics = PrometheusMetrics()
+            if !admin.noAdmin { MetricsSystem.bootstrap(metrics) }
+            try await Server(self, metrics: metrics).run()
         }
     }
 }

@@ -24,12 +24,14 @@ struct Server {
 
     private let options: Serve
     private let key: String
+    private let metrics: PrometheusMetrics
     private let group: MultiThreadedEventLoopGroup
     private let service: SignalBoxService
     private let logger = Logger(label: "signalbox")
 
-    init(_ options: Serve) throws {
+    init(_ options: Serve, metrics: PrometheusMetrics) throws {
         self.options = options
+        self.metrics = metrics
         self.key = try options.access.key()
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: options.listening.threads)
         var settings = SignalBoxService.Options(
@@ -40,6 +42,7 @@ struct Server {
         if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }
         settings.upstream = try options.serverless.options()
         if options.listening.tlsCertificate != nil { settings.scheme = "https" }
+        settings.isObserved = !options.admin.noAdmin
         settings.store = try options.access.database.map(Self.store)
         self.service = try SignalBoxService(settings, eventLoopGroup: group, logger: logger)
     }
@@ -58,24 +61,38 @@ struct Server {
         } catch {
             throw Failure(.configuration, "cannot read the database \(options.access.database ?? ""): \(error)")
         }
+        let folder = DataFolder(path: options.access.dataFolder)
+        let adminKey = service.observation == nil ? nil : options.admin.key(in: folder, logger)
+        let announcement = Announcement(options, accessKey: key, adminKey: adminKey)
         let router = Router(options: .caseInsensitive)
         router.serve(service)
         WebFile.addRoutes(to: router, playground: options.playground)
         let playground =
             options.playground
             ? try Playground(
-                router, options: playgroundOptions, classic: try classicOptions, group: group) : nil
+                router, options: playgroundOptions, classic: try classicOptions, group: group,
+                observation: service.observation) : nil
         let app = Application(
             router: router, server: try server(router),
             configuration: .init(
                 address: .hostname(options.listening.host, port: options.listening.port), backlog: 1024),
-            onServerRunning: { announce($0) }, eventLoopGroupProvider: .shared(group), logger: logger)
+            onServerRunning: { announcement.listens(on: $0.localAddress?.port ?? 0) },
+            eventLoopGroupProvider: .shared(group), logger: logger)
         let draining = Draining {
             await playground?.drain(timeout: Self.drainTime)
             await service.drain(timeout: Self.drainTime)
         }
         // The last service stops first: no new clients, and those there are told to leave; then hub code may finish.
-        var configuration = ServiceGroupConfiguration(services: [draining, app], logger: logger)
+        var services: [any Service] = [draining, app]
+        if let observation = service.observation, let adminKey {
+            services.append(
+                try AdminListener(
+                    options.admin, key: adminKey, service, observation, endpoint: { announcement.url },
+                    metrics: { [metrics] in metrics.text }, group: group, logger: logger
+                ) { announcement.adminListens(on: $0) })
+        }
+        defer { announcement.withdraw() }
+        var configuration = ServiceGroupConfiguration(services: services, logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainTime
         try await run(ServiceGroup(configuration: configuration))
     }
@@ -158,29 +175,6 @@ struct Server {
         case EACCES: "not allowed to listen on \(place); ports below 1024 need special rights"
         case EADDRNOTAVAIL: "\(listening.host) is not an address of this machine"
         default: "cannot listen on \(place): \(String(cString: strerror(error.errnoCode)))"
-        }
-    }
-
-    // MARK: Ready
-
-    /// Written at once, since scripts wait for it.
-    private func announce(_ channel: any Channel) {
-        let scheme = options.listening.tlsCertificate == nil ? "http" : "https"
-        let url =
-            "\(scheme)://\(Self.reachable(options.listening.host)):\(channel.localAddress?.port ?? options.listening.port)"
-        let connectionString = ConnectionString(endpoint: url, accessKey: key).connectionString
-        var text =
-            "SignalBox listens on \(url)\(options.access.noAuth ? ", open to everybody" : ""): \(connectionString)\n"
-        if options.playground { text += "Playground: \(url)/\n" }
-        FileHandle.standardOutput.write(Data(text.utf8))
-    }
-
-    /// An address that stands for all of them is no place to connect to.
-    private static func reachable(_ host: String) -> String {
-        switch host {
-        case "0.0.0.0": "127.0.0.1"
-        case "::": "[::1]"
-        default: host.contains(":") ? "[\(host)]" : host
         }
     }
 }

@@ -59,7 +59,10 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         #expect(error?.message.contains("SIGNALBOX_NO_AUTH") == true)
     }
 
-    static let commands: [any Configurable.Type] = [Serve.self, ClientToken.self, RestToken.self, Send.self]
+    static let commands: [any Configurable.Type] = [
+        Serve.self, ClientToken.self, RestToken.self, Send.self, SignalBoxCommands.Connections.self, Groups.self,
+        Users.self, Kick.self, Tail.self, Keys.self, Drain.self,
+    ]
 
     /// An option without a variable, or a help text without its name, is a mistake.
     @Test(arguments: commands.indices)

@@ -59,23 +59,36 @@ package final class HubEndpoint: Sendable {
     /// - Parameter isNegotiate: whether the path ends in `/negotiate`.
     /// - Parameter host: the channel that may be taken over; nil when the host cannot hand over channels, which leaves long polling.
     package func respond(to request: HubRequest, isNegotiate: Bool, host: HostChannel?) async -> HubResponse {
-        if let refusal = originRefusal(request) { return refusal }
+        if let refusal = originRefusal(request) {
+            tell(refusal, to: request, isNegotiate)
+            return refusal
+        }
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
         do {
             let user = try await authorize(request)
             let response =
                 isNegotiate
                 ? negotiate(request, user, host) : try await transport(request, user, host)
+            tell(response, to: request, isNegotiate)
             return crossOrigin(response, request)
         } catch let refused as Refusal {
+            tell(refused.response, to: request, isNegotiate)
             return crossOrigin(refused.response, request)
         } catch {
             logger.debug("Request failed", metadata: ["error": "\(error)"])
+            tell(.text(.badRequest), to: request, isNegotiate)
             return crossOrigin(.text(.badRequest), request)
         }
     }
 
     package func stop() { sessions.stop() }
+
+    /// Turned-away requests are news to whoever observes the hub.
+    private func tell(_ response: HubResponse, to request: HubRequest, _ isNegotiate: Bool) {
+        guard let observer = options.observer, response.status.code >= 400 else { return }
+        observer.refused(
+            request, isNegotiate: isNegotiate, status: response.status.code, text: String(buffer: response.body))
+    }
 
     // MARK: Authorization
 
@@ -143,9 +156,11 @@ package final class HubEndpoint: Sendable {
         let token = version > 0 ? ConnectionID() : id
         let offer = offer(user)
         let isStateful = offer.statefulReconnects && request.query("useStatefulReconnect")?.lowercased() == "true"
-        guard sessions.insert(.init(id: id, isStateful: isStateful), token: token) else {
+        let pending = SessionTable.Pending(id: id, isStateful: isStateful, trace: TraceContext(request.headers))
+        guard sessions.insert(pending, token: token) else {
             return .failure("The server has too many connections that were negotiated and not opened.")
         }
+        options.observer?.negotiated(request, id, offered: offer.transports)
         return .success(
             .init(
                 negotiateVersion: version, connectionID: id.description,
@@ -212,7 +227,7 @@ package final class HubEndpoint: Sendable {
     ) -> Connection {
         let connection = Connection(
             id: pending.id, registry: registry, eventLoop: eventLoop, limits: limits, user: user,
-            userID: options.userID(user, request), request: RequestFeatures(request))
+            userID: options.userID(user, request), request: RequestFeatures(request, trace: pending.trace))
         connection.isStateful = pending.isStateful
         connection.begin(makeSession(connection))
         return connection
@@ -228,6 +243,7 @@ package final class HubEndpoint: Sendable {
         case .made(let connection, let early):
             let release: @Sendable () -> Void = { [sessions] in sessions.ended(token, lingers: kind == .longPolling) }
             connection.onRemoved = release
+            options.observer?.connects(request, connection, kind)
             if let early { connection.onLoop { connection.receive(early) } }
             return connection
         case .exists(let other) where other != kind:

@@ -9,6 +9,8 @@ final class SessionTable: Sendable {
     struct Pending: Sendable {
         let id: ConnectionID
         let isStateful: Bool
+        /// That of the negotiation: browsers cannot send headers with what follows.
+        var trace: TraceContext?
         /// Bytes that were posted before any transport came.
         var early: ByteBuffer?
     }

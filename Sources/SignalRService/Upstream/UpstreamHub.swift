@@ -15,6 +15,8 @@ struct UpstreamHub: HubCallTaker {
     /// Bytes of an answer that a client's queue can hold.
     let answerLimit: Int
     let logger: Logger
+    /// Who is told of deliveries.
+    var observation: Observation?
 
     private static let itemKey = "signalbox.upstream"
 
@@ -104,9 +106,15 @@ struct UpstreamHub: HubCallTaker {
     private func call(
         _ event: UpstreamEvent, of client: HubCallerContext, rule: Int, url: String, limit: Int
     ) async -> UpstreamAnswer {
-        await upstream.call(
-            rule: rule, url: url, headers: event.headers(of: client, hub: hub, keys: keys), body: event.body,
-            limit: limit)
+        let start = ContinuousClock.now
+        let (answer, tries) = await TraceContext.hop("\(hub)/\(event.name)", from: event.trace(of: client)) { trace in
+            await upstream.call(
+                rule: rule, url: url, headers: event.headers(of: client, hub: hub, keys: keys, trace: trace),
+                body: event.body, limit: limit)
+        }
+        observation?.delivered(
+            event, of: client, hub: hub, url: url, answer: answer, tries: tries, duration: ContinuousClock.now - start)
+        return answer
     }
 
     private func log(_ text: Logger.Message, _ event: UpstreamEvent, _ answer: String, _ client: HubCallerContext) {
