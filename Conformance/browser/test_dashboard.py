@@ -151,6 +151,13 @@ def agree(tab):
     tab.click("#confirm-yes")
 
 
+def hear(visitor) -> dict:
+    """The next message that is no ping, which come whenever the machine is slow."""
+    while (message := visitor.receive())["type"] == 6:
+        pass
+    return message
+
+
 # Overview
 
 
@@ -306,7 +313,7 @@ def test_a_connection_is_followed_from_negotiate_to_close_reason(hub, visit, das
     agree(tab)
     tab.until(lambda: text(tab, "#connection-state").startswith("Closed: "), "the close reason")
     assert tab.js(kinds)[-1] == "disconnect"
-    assert visitor.receive()["type"] == 7
+    assert hear(visitor)["type"] == 7
     tab.js("document.getElementById('connection').close()")
     tab.until(lambda: "show=" not in tab.use().current_url, "the address without the panel")
 
@@ -317,6 +324,17 @@ def test_why_this_transport_names_what_was_tried_before(hub, visit, dashboard):
     tab.until(lambda: "Long polling" in text(tab, "#connection-tried"), "the transports")
     tried = text(tab, "#connection-tried")
     assert "in use" in tried and tried.index("WebSockets") < tried.index("Long polling")
+
+
+def test_other_clients_are_no_failed_attempts(hub, visit, dashboard):
+    stays, leaves = visit("bo"), visit("grace")
+    leaves.leave()
+    visitor = visit("ada", transport=LongPollingTransport)
+    # What ends later cannot be why.
+    stays.close()
+    tab = dashboard(f"connections?show={visitor.connection_id}")
+    tab.until(lambda: len(tab.all("#connection-tried li")) == 3, "the offer and nothing else")
+    assert "failed" not in text(tab, "#connection-tried")
 
 
 def test_an_unknown_connection_is_said_to_be_unknown(dashboard, driver):
@@ -336,7 +354,7 @@ def test_who_is_disconnected_in_a_list_is_gone(hub, visit, dashboard, view):
     tab.click("#confirm button[value=no]")
     press(tab, key, "Disconnect")
     agree(tab)
-    close = visitor.receive()
+    close = hear(visitor)
     assert close["type"] == 7 and not close.get("allowReconnect", False)
     tab.until(lambda: row(tab, key) is None, "the row to go")
     tab.until(lambda: "1 connection disconnected" in text(tab, "#notices"), "the notice")
@@ -430,7 +448,7 @@ def test_the_console_sends_to_all_users_groups_and_connections(server, hub, visi
         tab.fill("#send-arguments", json.dumps([target, 1, {"deep": None}]))
         tab.click("#send")
         for visitor in hears:
-            message = visitor.receive()
+            message = hear(visitor)
             assert (message["target"], message["arguments"]) == ("receive", [target, 1, {"deep": None}])
     tab.until(lambda: text(tab, "#send-log").count("Sent receive") == 3, "three lines")
     tab.screenshot("dashboard-try")
