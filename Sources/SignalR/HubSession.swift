@@ -178,7 +178,11 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     // MARK: Messages
 
     private func receive(_ message: HubMessage) throws(HubProtocolError) {
-        if message.isNumbered, connection.replay != nil, connection.replay?.receive() == false { return }
+        if message.isNumbered {
+            if connection.replay != nil, connection.replay?.receive() == false { return }
+            connection.countReceivedMessage()
+            connection.messageObserver?.received(message, on: connection)
+        }
         switch message {
         case .invocation(let invocation): receive(invocation, asStream: false)
         case .streamInvocation(let invocation): receive(invocation, asStream: true)
