@@ -83,6 +83,20 @@ package final class ClassicEndpoint: Sendable {
             [], script: nil, directory: directory, options: options, eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
+    /// The same endpoint under other options for requests to come: it knows the clients and hubs that `other` knows.
+    package init(_ other: ClassicEndpoint, options: ClassicOptions) {
+        self.directory = other.directory
+        self.options = options
+        self.logger = other.logger
+        self.limits = ConnectionLimits(options.connectionOptions)
+        self.seatLimits = other.seatLimits
+        self.carriers = other.carriers
+        self.sessions = other.sessions
+        self.applications = other.applications
+        self.authenticator = options.authenticator ?? other.authenticator
+        self.script = other.script
+    }
+
     /// Whether clients talk to hubs here.
     private var hasHubs: Bool { self.script != nil }
 

@@ -72,7 +72,7 @@ public final class SignalBoxService: Sendable {
     private let upstream: UpstreamSource?
     private let log: MembershipLog?
     /// Answers clients of ASP.NET SignalR 2.x, of every hub.
-    let classic: ClassicEndpoint
+    var classic: ClassicEndpoint { live.withLockedValue { $0.classic } }
 
     /// What ``apply(_:)`` replaces, with the hubs; read once or twice by a request, never by a message.
     private struct Live {
@@ -81,6 +81,7 @@ public final class SignalBoxService: Sendable {
         var closedDoor: HubEndpoint
         /// Answers app servers, of every hub.
         var serverEndpoint: HubEndpoint
+        var classic: ClassicEndpoint
     }
 
     /// - Throws: `HubDefinitionError`, in theory.
@@ -98,7 +99,7 @@ public final class SignalBoxService: Sendable {
             : nil
         self.log = options.store.map { MembershipLog($0, logger: logger) }
         let classicHubs = ClassicHubs()
-        self.classic = ClassicEndpoint(
+        let classic = ClassicEndpoint(
             classicHubs, options: options.classicEndpoint, eventLoopGroup: eventLoopGroup, logger: logger)
         let closedDoor = try ServiceHub(
             mode: .serverless, options: Self.closedOptions(options, observation), relayOptions: options.relay,
@@ -114,7 +115,7 @@ public final class SignalBoxService: Sendable {
             return ServerSession(connection, relay: name.flatMap { name in hubs.withLockedValue { $0[name] } }?.relay)
         }
         self.live = NIOLockedValueBox(
-            Live(options: options, closedDoor: closedDoor, serverEndpoint: serverEndpoint))
+            Live(options: options, closedDoor: closedDoor, serverEndpoint: serverEndpoint, classic: classic))
         classicHubs.use(self)
     }
 
@@ -135,8 +136,10 @@ public final class SignalBoxService: Sendable {
     /// No connection ends by this: those that are there keep the limits and timers that they came with. Requests are judged by the new
     /// options from now on, so a token of a key that is gone opens nothing any more, a polling client's next request included.
     public func apply(_ new: Options) async {
+        let before = self.options.limits
         let options = live.withLockedValue { live in
             live.options.takeOver(new)
+            live.classic = ClassicEndpoint(live.classic, options: live.options.classicEndpoint)
             live.closedDoor = HubEndpoint(live.closedDoor, options: Self.closedOptions(live.options, observation))
             live.serverEndpoint = HubEndpoint(live.serverEndpoint, options: Self.serverOptions(live.options))
             return live.options
@@ -149,7 +152,8 @@ public final class SignalBoxService: Sendable {
             let options = self.options
             for (name, hub) in hubs { hubs[name] = ServiceHub(hub, options: connectionOptions(name, options)) }
         }
-        await update(options.limits)
+        // Rates would start anew.
+        if options.limits != before { await update(options.limits) }
     }
 
     /// Reads what the store kept. Call it once, before the service is served.
@@ -188,7 +192,9 @@ public final class SignalBoxService: Sendable {
         let upstream =
             mode == .serverless
             ? upstream.map {
-                UpstreamHub(source: $0, hub: name.description, logger: logger, observation: observation)
+                UpstreamHub(
+                    source: $0, hub: name.description, answerLimit: options.connections.maximumOutboundQueue,
+                    logger: logger, observation: observation)
             } : nil
         return try ServiceHub(
             mode: mode, options: connectionOptions(name, options), relayOptions: options.relay,

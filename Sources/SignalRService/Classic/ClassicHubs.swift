@@ -68,6 +68,7 @@ private struct Visit {
     }
 
     private func hub(_ name: HubName) throws -> ServiceHub {
+        guard service.allows(name) else { throw ClassicRefusal(.notFound, "The service has no hub of that name.") }
         do {
             return try service.hub(name)
         } catch {

@@ -11,6 +11,8 @@ import SignalRWire
 struct UpstreamHub: HubCallTaker {
     let source: UpstreamSource
     let hub: String
+    /// Bytes of an answer that a classic client's queue can hold; its seats have no bound of their own.
+    let answerLimit: Int
     let logger: Logger
     /// Who is told of deliveries.
     var observation: Observation?
