@@ -112,7 +112,7 @@ extension AdminAPI {
             .invocation(.init(id: nil, target: method, arguments: .payloads(arguments.map { .value($0) }))))
         for hub in try hubs(named: name) {
             do {
-                try await hub.server.backplane.publish(message, to: target, excluding: [])
+                try await hub.server.backplane.publish(message, to: target, excluding: [], in: nil)
             } catch {
                 throw AdminError(status: .serviceUnavailable, text: "The message could not be handed on.")
             }
