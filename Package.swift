@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "SignalRHummingbird", targets: ["SignalRHummingbird"]),
         .library(name: "SignalRService", targets: ["SignalRService"]),
         .library(name: "SignalRServiceLink", targets: ["SignalRServiceLink"]),
+        .library(name: "SignalRTesting", targets: ["SignalRTesting"]),
         .library(name: "SignalRWire", targets: ["SignalRWire"]),
         // For the fuzz targets, which are a package of their own; not API.
         .library(name: "_SignalRWebSocket", targets: ["_SignalRWebSocket"]),
@@ -45,6 +46,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftlang/swift-syntax", "602.0.0"..<"604.0.0"),
     ],
     targets: [
@@ -93,6 +95,18 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ],
+            swiftSettings: settings
+        ),
+        // Clients in memory, for tests of hubs.
+        .target(
+            name: "SignalRTesting",
+            dependencies: [
+                "SignalR",
+                "SignalRWire",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
@@ -177,6 +191,7 @@ let package = Package(
                 "SignalR",
                 "SignalRAccess",
                 "SignalRWire",
+                "SignalRClassic",
                 "SignalRHummingbird",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -211,6 +226,7 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -220,6 +236,7 @@ let package = Package(
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(name: "Yams", package: "Yams"),
             ],
             path: "Sources/signalbox",
             exclude: ["Main"],
@@ -329,6 +346,7 @@ let package = Package(
                 "SignalR", "SignalRClassic", "SignalRWire", "_SignalRWebSocket",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -345,6 +363,13 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SignalRTestingTests",
+            dependencies: [
+                "SignalR", "SignalRTesting", "SignalRWire", .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

@@ -25,6 +25,8 @@ let package = Package(
     dependencies: [
         .package(name: "signalbox", path: ".."),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     ],
     targets: [
         // What must hold for any bytes. The tests of SignalRWire check the same.
@@ -37,6 +39,20 @@ let package = Package(
             path: "WireProperties",
             swiftSettings: settings
         ),
+        // The same for the service, and the tests of SignalRService.
+        .target(
+            name: "ServiceProperties",
+            dependencies: [
+                .product(name: "SignalR", package: "signalbox"),
+                .product(name: "SignalRService", package: "signalbox"),
+                .product(name: "SignalRWire", package: "signalbox"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "ServiceProperties",
+            swiftSettings: settings
+        ),
         fuzzer("FuzzJSON", "WireProperties"),
         fuzzer("FuzzMessagePack", "WireProperties"),
         fuzzer("FuzzHandshake", "WireProperties"),
@@ -44,6 +60,8 @@ let package = Package(
         fuzzer("FuzzNegotiation", "WireProperties"),
         fuzzer("FuzzService", "WireProperties"),
         fuzzer("FuzzClassic", "WireProperties"),
+        fuzzer("FuzzToken", "ServiceProperties"),
+        fuzzer("FuzzRest", "ServiceProperties"),
         fuzzer("FuzzWebSocket", .product(name: "_SignalRWebSocket", package: "signalbox")),
     ]
 )

@@ -61,7 +61,8 @@ logger.logLevel = .warning
 let router = Router()
 var options = HubOptions()
 options.userID = { _, request in request.query("user") }
-try router.signalR("/chat", hub: LoadHub(), options: options, eventLoopGroup: group, logger: logger)
+let hub = try router.signalR("/chat", hub: LoadHub(), options: options, eventLoopGroup: group, logger: logger)
+try router.classicSignalR("/signalr", hubs: [hub], eventLoopGroup: group, logger: logger)
 let app = Application(
     router: router, server: .signalR(router),
     configuration: .init(address: .hostname("127.0.0.1", port: port), backlog: 4096),

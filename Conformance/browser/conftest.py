@@ -188,8 +188,8 @@ def new_tab(driver, server):
     home = driver.current_window_handle
     tabs = []
 
-    def make():
-        tabs.append(Tab(driver, server.url))
+    def make(base=server.url):
+        tabs.append(Tab(driver, base))
         return tabs[-1]
 
     yield make

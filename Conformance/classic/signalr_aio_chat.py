@@ -3,13 +3,14 @@
 """
 usage: signalr_aio_chat.py URL NAME
 
-Prints one JSON line for each thing that happens. The package was written for asyncio as it was up to Python 3.9; what later
+ACCESS_TOKEN in the environment goes with every request. Prints one JSON line for each thing that happens. The package was written for asyncio as it was up to Python 3.9; what later
 versions dropped, the `loop` argument, is dropped here for it. The package itself is as published.
 """
 
 import asyncio
 import functools
 import json
+import os
 import sys
 
 for function in ("wait", "gather", "sleep", "wait_for"):
@@ -25,6 +26,7 @@ class Queue(asyncio.Queue):
 
 asyncio.Queue = Queue
 
+import requests  # noqa: E402
 from signalr_aio import Connection  # noqa: E402, the shims come first
 
 url, name = sys.argv[1:]
@@ -34,7 +36,10 @@ def tell(what, *values):
     print(json.dumps([what, *values]), flush=True)
 
 
-connection = Connection(url)
+session = requests.Session()
+if token := os.environ.get("ACCESS_TOKEN"):
+    session.headers["Authorization"] = f"Bearer {token}"
+connection = Connection(url, session)
 chat = connection.register_hub("chatHub")
 
 

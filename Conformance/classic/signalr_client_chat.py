@@ -3,7 +3,7 @@
 """
 usage: signalr_client_chat.py URL NAME (webSockets|serverSentEvents)
 
-Prints one JSON line for each thing that happens. The package wants gevent's versions of locks and sockets everywhere, so those come
+ACCESS_TOKEN in the environment goes with every request. Prints one JSON line for each thing that happens. The package wants gevent's versions of locks and sockets everywhere, so those come
 first; one connection per process is all that it takes.
 """
 
@@ -12,6 +12,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import json  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 
 import gevent.event  # noqa: E402
@@ -31,6 +32,8 @@ if transport == "serverSentEvents":
     WebSocketsTransport.accept = lambda self, answer: False
 
 with Session() as session:
+    if token := os.environ.get("ACCESS_TOKEN"):
+        session.headers["Authorization"] = f"Bearer {token}"
     connection = Connection(url, session)
     chat = connection.register_hub("chatHub")
     over = gevent.event.Event()

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from harness.http import Answer, exchange, open_connection, request
 from harness.server import PATIENCE, Server
+from harness.transports import EventStream
 from harness.websocket import CLOSE, TEXT, WebSocket
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "classic"
@@ -26,9 +27,14 @@ def environment(name: str) -> str:
 class Classic:
     """A negotiated client, which may use one transport after the other."""
 
-    def __init__(self, server: Server, *hubs: str, version: str = "2.1", path: str = "/signalr"):
+    def __init__(
+        self, server: Server, *hubs: str, version: str = "2.1", path: str = "/signalr", token: str | None = None,
+        persistent=False, **query
+    ):
         self.server, self.path, self.version = server, path, version
-        self.data = json.dumps([{"name": hub} for hub in hubs])
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.data = None if persistent else json.dumps([{"name": hub} for hub in hubs])
+        self.query = query
         answer = self.get("negotiate")
         assert answer.status == 200, answer
         self.negotiated = answer.json()
@@ -36,16 +42,18 @@ class Classic:
         self.cursor, self.groups = None, None
 
     def target(self, action: str, **query) -> str:
-        query = {"clientProtocol": self.version, "connectionData": self.data} | query
+        query = self.query | {"clientProtocol": self.version} | query
+        if self.data is not None:
+            query = {"connectionData": self.data} | query
         if hasattr(self, "token"):
             query["connectionToken"] = self.token
         return f"{self.path}/{action}?{urlencode(query)}"
 
     def get(self, action: str, **query) -> Answer:
-        return request(self.server, "GET", self.target(action, **query))
+        return request(self.server, "GET", self.target(action, **query), headers=self.headers)
 
     def post(self, action: str, form: dict, **query) -> Answer:
-        return request(self.server, "POST", self.target(action, **query), body=urlencode(form))
+        return request(self.server, "POST", self.target(action, **query), body=urlencode(form), headers=self.headers)
 
     def start(self, transport: str):
         assert self.get("start", transport=transport).json() == {"Response": "started"}
@@ -73,7 +81,7 @@ class ClassicSocket(Classic):
     transport = "webSockets"
 
     def open(self, action: str = "connect", **query):
-        self.socket = WebSocket(self.server, self.target(action, transport=self.transport, **query))
+        self.socket = WebSocket(self.server, self.target(action, transport=self.transport, **query), self.headers)
         assert self.socket.answer.status == 101, self.socket.answer
         return self
 
@@ -121,6 +129,55 @@ class ClassicSocket(Classic):
         return True
 
 
+class ClassicStream(Classic):
+    """The same by an endless response: `serverSentEvents`, or `foreverFrame`, where each frame is a script."""
+
+    def __init__(self, *arguments, transport: str = "serverSentEvents", **details):
+        self.transport = transport
+        self.marks = (b"data: ", b"\r\n\r\n") if transport == "serverSentEvents" else (b"<script>f(", b");</script>")
+        super().__init__(*arguments, **details)
+
+    def open(self, action: str = "connect", **query):
+        more = {"frameId": "7"} if self.transport == "foreverFrame" else {}
+        self.stream = EventStream(self.server, self.target(action, transport=self.transport, **more, **query), self.headers)
+        assert self.stream.status == 200, self.stream.status
+        if self.transport == "serverSentEvents":
+            assert self.stream.read_until(b"\n\n") == b"data: initialized\n\n"
+        return self
+
+    def connect(self):
+        self.open()
+        assert self.frame()["S"] == 1
+        self.start(self.transport)
+        return self
+
+    def reconnect(self):
+        return self.open("reconnect", **self.resume())
+
+    def next_text(self) -> str:
+        start, end = self.marks
+        self.stream.read_until(start)
+        return self.stream.read_until(end)[:-len(end)].rstrip(b"\r").decode()
+
+    def frame(self) -> dict:
+        while True:
+            if message := json.loads(self.next_text()):
+                return self.keep(message)
+
+    def messages(self):
+        while True:
+            yield from self.frame().get("M", [])
+
+    def hear(self, method: str) -> list:
+        return next(message["A"] for message in self.messages() if message.get("M") == method)
+
+    def call(self, hub: str, method: str, *arguments, call: int = 0) -> dict:
+        return self.send(self.transport, hub, method, *arguments, call=call)
+
+    def lose(self):
+        self.stream.close()
+
+
 class ClassicPolling(Classic):
     """The same by long polls."""
 
@@ -134,7 +191,7 @@ class ClassicPolling(Classic):
 
     def poll(self, action: str = "poll") -> dict:
         target = self.target(action, transport=self.transport)
-        answer = exchange(self.connection, "POST", target, urlencode(self.resume()))
+        answer = exchange(self.connection, "POST", target, urlencode(self.resume()), self.headers)
         assert answer.status == 200, answer
         return self.keep(answer.json())
 
@@ -152,10 +209,10 @@ class ClassicPolling(Classic):
 class Published:
     """A chat client in a process of its own, and what it tells."""
 
-    def __init__(self, environment_name: str, script: str, *arguments: str):
+    def __init__(self, environment_name: str, script: str, *arguments: str, token: str | None = None):
         self.process = subprocess.Popen(
             [environment(environment_name), str(FOLDER / script), *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            env=os.environ | ({"ACCESS_TOKEN": token} if token else {}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines: queue.SimpleQueue[list | None] = queue.SimpleQueue()
         self.told: list[list] = []
         threading.Thread(target=self._read, daemon=True).start()

@@ -5,6 +5,11 @@ package import SignalRWire
 
 /// Carries sends and group changes to wherever the connections are. The hub does not know whether there is one node or many.
 package protocol Backplane: Sendable {
+    /// What the positions of its messages belong to; nil where messages have none, since there is no other node to compare them with.
+    ///
+    /// A backplane with a stream hands every message to every node, with an ``Outgoing/position`` that is the same on all of them. Each
+    /// node is handed the messages in the order of their positions, by one thread at a time.
+    var stream: BackplaneStream? { get }
     /// Hands a message to every node that may have receivers; on each it enters at ``ConnectionRegistry/deliver(_:to:excluding:)``.
     /// Messages of one caller to one target arrive in order.
     /// - Parameters:
@@ -25,10 +30,32 @@ package protocol Backplane: Sendable {
     func connectionClosed(_ connection: Connection)
 }
 
+extension Backplane {
+    package var stream: BackplaneStream? { nil }
+}
+
+/// The messages of one hub on all nodes, in one order.
+package struct BackplaneStream: Sendable {
+    /// Tells streams apart, those of other hubs and those of the past. The same on all nodes.
+    package let id: UInt32
+    /// The last position that this node was handed when it asked.
+    package let position: UInt64
+
+    package init(id: UInt32, position: UInt64) {
+        self.id = id
+        self.position = position
+    }
+}
+
 /// One node: everything is a direct call.
 package struct MemoryBackplane: Backplane {
-    let registry: ConnectionRegistry
-    let results: ClientResults
+    package let registry: ConnectionRegistry
+    package let results: ClientResults
+
+    package init(registry: ConnectionRegistry, results: ClientResults) {
+        self.registry = registry
+        self.results = results
+    }
 
     nonisolated(nonsending) package func publish(
         _ message: Outgoing, to target: HubTarget, excluding: [String], in scope: CallScope?

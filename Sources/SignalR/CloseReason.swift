@@ -61,6 +61,9 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     public static let slowConsumerBytes = CloseReason("slow_consumer_bytes", "outbound queue full", comeBack)
     /// The client has not read anything for ``HubOptions/sendTimeout``.
     public static let slowConsumerTime = CloseReason("slow_consumer_time", "no progress in sending", comeBack)
+    /// The client sent more, or more often, than it may.
+    public static let rateLimited = CloseReason(
+        "rate_limited", ErrorText.rateLimit, Message(error: ErrorText.rateLimit, allowReconnect: true))
     /// No valid handshake in time or in size; the client got a handshake response with the error.
     public static func handshakeFailed(_ detail: String) -> CloseReason { CloseReason("handshake_failed", detail) }
     /// Bytes that are not WebSocket frames.

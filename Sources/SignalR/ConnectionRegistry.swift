@@ -86,18 +86,30 @@ package final class ConnectionRegistry: Sendable {
     package func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID> = []) {
         if case .connections(let ids) = target {
             for id in ids.count == 1 ? ids : Array(Set(ids)) {
-                guard let connection = connection(named: id), !excluding.contains(connection.id) else { continue }
-                connection.onLoop { connection.send(message) }
+                guard let connection = connection(named: id) else {
+                    if message.position != nil { keep(message, forAbsent: id) }
+                    continue
+                }
+                guard !excluding.contains(connection.id) else { continue }
+                inOrder(message, on: connection.eventLoop) { connection.send(message) }
             }
             return
         }
         let except = Exclusion(connections: excluding)
-        onEachShard { $0.deliver(message, to: target, except: except) }
+        for shard in shards {
+            inOrder(message, on: shard.eventLoop) { shard.deliver(message, to: target, except: except) }
+        }
     }
 
-    private func onEachShard(_ work: @escaping @Sendable (ConnectionShard) -> Void) {
+    /// At once when already there; but messages with a position must not overtake each other.
+    private func inOrder(_ message: Outgoing, on eventLoop: any EventLoop, _ work: @escaping @Sendable () -> Void) {
+        eventLoop.inEventLoop && message.position == nil ? work() : eventLoop.execute(work)
+    }
+
+    /// For a client of another node that may come back on this one.
+    private func keep(_ message: Outgoing, forAbsent id: String) {
         for shard in shards {
-            shard.eventLoop.inEventLoop ? work(shard) : shard.eventLoop.execute { work(shard) }
+            shard.eventLoop.execute { _ = shard.journal?.record(message, to: .connections([id]), except: .nobody) }
         }
     }
 

@@ -75,6 +75,7 @@ enum ErrorText {
     static let clientTimeout =
         "OperationCanceledException: "
         + "Client hasn't sent a message/ping within the configured ClientTimeoutInterval."
+    static let rateLimit = "Connection closed: the rate limit of what a client may send was exceeded."
     static let underlyingClosed = "The underlying connection was closed."
     static let resultsInOnConnected = "Client results inside OnConnectedAsync Hub methods are not allowed."
     static let resultsFromMany = "InvokeAsync only works with Single clients."

@@ -66,6 +66,8 @@ public struct HubCallerContext: Sendable {
     // MARK: Features
 
     public var transport: TransportKind? { connection.request.transport }
+    /// The transport in use, those before it, and why each of them is not.
+    public func transportHistory() async -> TransportHistory { await connection.readTransportHistory() }
     /// The headers of the request that opened the connection, without credentials.
     public var headers: HTTPFields { connection.request.headers }
     /// A value of the query of that request.

@@ -33,13 +33,14 @@ public final class HubServer: Sendable {
         logger: Logger = Logger(label: "SignalR")
     ) throws(HubDefinitionError) {
         try self.init(
-            hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger, callTaker: nil)
+            hub, options: options, eventLoopGroup: eventLoopGroup, logger: logger,
+            makeBackplane: MemoryBackplane.init)
     }
 
     package init<H: Hub>(
         _ hub: H, options: HubOptions, eventLoopGroup: any EventLoopGroup, logger: Logger,
         callTaker: (any HubCallTaker)? = nil, unknownMethod: (@Sendable (_ target: String) -> String)? = nil,
-        backplane: ((ConnectionRegistry) -> any Backplane)? = nil
+        makeBackplane: (ConnectionRegistry, ClientResults) -> any Backplane = MemoryBackplane.init
     ) throws(HubDefinitionError) {
         self.callTaker = callTaker
         self.unknownMethod = unknownMethod ?? ErrorText.unknownMethod
@@ -60,7 +61,7 @@ public final class HubServer: Sendable {
         self.registry = ConnectionRegistry(
             group: eventLoopGroup, codecs: options.codecs + [ClassicHubCodec()], logger: logger)
         self.results = ClientResults()
-        self.backplane = backplane?(registry) ?? MemoryBackplane(registry: registry, results: results)
+        self.backplane = makeBackplane(registry, results)
         self.traces = !(InstrumentationSystem.tracer is NoOpTracer)
         let filters = options.filters
         self.onReconnected = { context in try await hub.onReconnected(context) }
@@ -70,6 +71,28 @@ public final class HubServer: Sendable {
         self.onDisconnected = { context, reason in
             try await Self.disconnect(context, reason, filters[...]) { try await hub.onDisconnected($0, reason: $1) }
         }
+    }
+
+    /// The same hub, connections and all, under other options for connections to come. Codecs, policies and filters stay as they were.
+    package init(_ other: HubServer, options: HubOptions) {
+        var options = options
+        options.codecs = other.options.codecs
+        options.policies = other.options.policies
+        options.filters = other.options.filters
+        self.registry = other.registry
+        self.results = other.results
+        self.backplane = other.backplane
+        self.options = options
+        self.logger = other.logger
+        self.name = other.name
+        self.methods = other.methods
+        self.methodList = other.methodList
+        self.onReconnected = other.onReconnected
+        self.onConnected = other.onConnected
+        self.onDisconnected = other.onDisconnected
+        self.traces = other.traces
+        self.callTaker = other.callTaker
+        self.unknownMethod = other.unknownMethod
     }
 
     /// What runs the hub for one connection.

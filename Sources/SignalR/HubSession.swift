@@ -78,9 +78,14 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         lastReceived = connection.now
         do throws(HubProtocolError) {
             if phase == .handshake { try handshake(&bytes) }
-            while phase == .running, !isBusy, connection.state == .open,
-                let message = try codec.read(from: &bytes, maximumSize: options.maximumReceiveMessageSize)
-            {
+            while phase == .running, !isBusy, connection.state == .open {
+                let before = bytes.readableBytes
+                guard let message = try codec.read(from: &bytes, maximumSize: options.maximumReceiveMessageSize) else {
+                    break
+                }
+                guard connection.meter?.admits(messageOf: before - bytes.readableBytes) != false else {
+                    return connection.close(.rateLimited)
+                }
                 try receive(message)
             }
         } catch {

@@ -33,6 +33,8 @@ public struct RawConnection: Sendable {
     public var user: HubUser? { connection.user }
     public var items: ConnectionItems { session.items }
     public var transport: TransportKind? { connection.request.transport }
+    /// The transport in use, those before it, and why each of them is not.
+    public func transportHistory() async -> TransportHistory { await connection.readTransportHistory() }
     public var headers: HTTPFields { connection.request.headers }
     public func query(_ name: String) -> String? { Query.value(of: name, in: connection.request.rawQuery) }
     public var remoteAddress: SocketAddress? { connection.request.remoteAddress }

@@ -49,7 +49,7 @@ public struct JWTBearer: HubAuthenticator {
     }
 
     /// The user a token stands for.
-    /// - Throws: ``AuthenticationError`` when no key matches, the time is not right, or audience or issuer are others.
+    /// - Throws: `AuthenticationError` when no key matches, the time is not right, or audience or issuer are others.
     public func user(of token: String) async throws -> HubUser {
         let claims = try await claims(of: token)
         try check(claims)

@@ -56,7 +56,7 @@ public final class ClassicCall: Sendable {
     }
 
     /// Tells the client how far the method is. Nothing happens when it wants no answer.
-    /// - Throws: ``SignalR/HubError`` when the method is over; `EncodingError` when the value has no representation.
+    /// - Throws: `HubError` when the method is over; `EncodingError` when the value has no representation.
     public func report(_ progress: some Encodable & Sendable) throws {
         try self.report(HubPayload(encoding: progress))
     }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTypes
+import Logging
 import NIOCore
 import SignalR
 import SignalRWire
@@ -13,10 +14,46 @@ extension ClassicEndpoint {
     func receive(
         _ request: ClassicRequest, _ caller: Caller, _ action: ClassicAction, _ host: HostChannel?
     ) throws -> HubResponse {
-        guard self.options.transports.contains(caller.transport) else {
-            throw ClassicRefusal(.badRequest, "The transport is switched off.")
+        do {
+            let response = try self.open(request, caller, action, host)
+            if response.status.kind == .clientError { self.note(response.status, caller) }
+            return response
+        } catch let refusal as ClassicRefusal {
+            self.note(refusal.response.status, caller)
+            throw refusal
         }
-        let wanted = try self.request(request, caller, action)
+    }
+
+    /// A client that goes on to its next transport will have this in its history.
+    private func note(_ status: HTTPResponse.Status, _ caller: Caller) {
+        let attempt = TransportHistory.Attempt(caller.transport, .refused(status: status.code))
+        self.logger.debug(
+            "Transport refused",
+            metadata: [
+                "signalr.connection.id": "\(caller.client.id)",
+                "signalr.transport": "\(caller.transport.rawValue)", "http.response.status_code": "\(status.code)",
+            ])
+        if let session = self.sessions[caller.client.id] {
+            session.carrier.onLoop { session.carrier.history.note(attempt) }
+        } else {
+            self.sessions.note(attempt, for: caller.client.id)
+        }
+    }
+
+    private func open(
+        _ request: ClassicRequest, _ caller: Caller, _ action: ClassicAction, _ host: HostChannel?
+    ) throws -> HubResponse {
+        guard self.options.transports.contains(caller.transport) else {
+            throw ClassicRefusal(
+                .badRequest,
+                "The transport \(caller.transport.rawValue) is switched off; this server has "
+                    + self.options.transports.map(\.rawValue).joined(separator: ", ") + ".")
+        }
+        guard caller.entry.allows(caller.transport) else {
+            throw ClassicRefusal(.badRequest, "The client's token does not allow the transport.")
+        }
+        let wanted = try self.request(request, caller, action, host)
+        if wanted.action != .connect { try self.checkPresence(of: caller) }
         switch caller.transport {
         case .webSockets: return try self.webSocket(request, caller, wanted, host)
         case .serverSentEvents:
@@ -36,20 +73,33 @@ extension ClassicEndpoint {
     }
 
     private func request(
-        _ request: ClassicRequest, _ caller: Caller, _ action: ClassicAction
+        _ request: ClassicRequest, _ caller: Caller, _ action: ClassicAction, _ host: HostChannel?
     ) throws -> ReceiveRequest {
+        // Clients have an order of their own, the one in which the names are declared.
+        let offered = ClassicTransport.allCases.filter {
+            self.options.transports.contains($0) && (host != nil || $0 == .longPolling)
+        }
+
         let messageID = request.text("messageId")
         let cursor = try messageID.flatMap { try MessageCursor.read($0, process: BusClock.process) }
         let groups = request.text("groupsToken").map {
             self.options.keys.readGroupsToken($0, of: caller.client.id)
         }
         return ReceiveRequest(
-            transport: caller.transport, action: .init(action, on: caller.transport), version: request.version,
+            transport: caller.transport, offered: offered, action: .init(action, on: caller.transport),
+            version: request.version,
             cursor: cursor, isFromElsewhere: messageID != nil && cursor == nil, groups: groups ?? [],
             hubs: caller.hubs, request: RequestFeatures(request.http), user: caller.user)
     }
 
     // MARK: Sessions
+
+    /// A client of an app server cannot go on when the server does not know it any more (service reference, "Data").
+    func checkPresence(of caller: Caller) throws {
+        guard caller.entry.mayResume || self.sessions[caller.client.id] != nil else {
+            throw ClassicRefusal(.notFound, "The connection does not exist.")
+        }
+    }
 
     /// The client's session. A new one lives where its cursor counts, else where its socket is.
     func session(
@@ -57,12 +107,16 @@ extension ClassicEndpoint {
     ) throws -> ClassicSession {
         let id = caller.client.id
         let loop =
-            cursor.flatMap { BusClock.loop($0.loop) } ?? eventLoop ?? self.carriers.anyEventLoop(for: id)
+            cursor.flatMap { $0.process == BusClock.process ? BusClock.loop($0.loop) : nil } ?? eventLoop
+            ?? self.carriers.anyEventLoop(for: id)
         let found = self.sessions.session(id) {
             let carrier = Connection(
                 id: id, registry: self.carriers, eventLoop: loop, limits: self.limits, user: caller.user, userID: nil,
                 request: features)
-            let session = ClassicSession(carrier, self, userName: caller.client.user)
+            if let patience = caller.entry.pollPatience {
+                carrier.disconnectTimeout = max(carrier.disconnectTimeout, (patience + .seconds(10)).wholeSeconds)
+            }
+            let session = ClassicSession(carrier, self, userName: caller.client.user, entry: caller.entry)
             carrier.begin(session)
             carrier.onRemoved = { [sessions] in sessions.remove(session) }
             return session
@@ -75,7 +129,7 @@ extension ClassicEndpoint {
     }
 
     func makeSeat(
-        for session: ClassicSession, _ admission: Admission, _ features: RequestFeatures, _ user: HubUser?
+        for session: ClassicSession, _ admission: ClassicAdmission, _ features: RequestFeatures, _ user: HubUser?
     ) -> ClassicSeat {
         let connection = Connection(
             id: session.carrier.id, registry: admission.application.server.registry,
@@ -121,7 +175,7 @@ extension ClassicEndpoint {
         return HubResponse(.ok, headers: headers) { host in
             try host.channel.pipeline.syncOperations.addHandler(
                 ClassicStream(
-                    session.carrier, packaging, opening: opening,
+                    session.carrier, packaging, opening: opening, output: host.output,
                     willAttach: { session.carrier.onLoop { session.expect(wanted) } }))
         }
     }

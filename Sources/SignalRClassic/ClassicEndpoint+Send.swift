@@ -21,11 +21,11 @@ extension ClassicEndpoint {
     /// A message. A hub's answer is the response, which waits for the method.
     func send(_ request: ClassicRequest, _ caller: Caller) async throws -> HubResponse {
         guard let data = request["data"] else {
-            guard self.hasHubs else { return HubResponse(.ok) }
+            guard !caller.entry.isPersistent else { return HubResponse(.ok) }
             throw ClassicRefusal(.internalServerError, "There is no data.")
         }
         let session = try await self.present(request, caller)
-        guard self.hasHubs else {
+        guard !session.isPersistent else {
             try await session.receive(raw: data)
             return HubResponse(.ok).called(by: caller.callback)
         }
@@ -50,6 +50,7 @@ extension ClassicEndpoint {
     /// The client's session; one without a transport when this server does not know the client (yet).
     private func present(_ request: ClassicRequest, _ caller: Caller) async throws -> ClassicSession {
         if let session = self.sessions[caller.client.id] { return session }
+        try self.checkPresence(of: caller)
         let features = RequestFeatures(request.http)
         let session = try self.session(caller, features, on: nil, cursor: nil)
         await session.carrier.run {

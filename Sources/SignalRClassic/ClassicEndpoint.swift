@@ -1,7 +1,7 @@
 // SignalBox: the HTTP surface of ASP.NET SignalR 2.x: who may come in, and where requests go
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTypes
+package import HTTPTypes
 package import Logging
 import Metrics
 package import NIOCore
@@ -22,13 +22,16 @@ package final class ClassicEndpoint: Sendable {
     private let gaps = Counter(label: "signalr.server.classic.gaps")
     /// By lower-case name; one without a name for a persistent connection.
     private let applications: [String: ClassicApplication]
+    /// Finds hubs in place of `applications`.
+    let directory: (any ClassicDirectory)?
     private let authenticator: (any HubAuthenticator)?
     let script: HubScript?
 
     private init(
-        _ applications: [ClassicApplication], script: HubScript?, options: ClassicOptions,
-        eventLoopGroup: any EventLoopGroup, logger: Logger
+        _ applications: [ClassicApplication], script: HubScript?, directory: (any ClassicDirectory)? = nil,
+        options: ClassicOptions, eventLoopGroup: any EventLoopGroup, logger: Logger
     ) {
+        self.directory = directory
         self.options = options
         self.logger = logger
         self.limits = ConnectionLimits(options.connectionOptions)
@@ -43,6 +46,9 @@ package final class ClassicEndpoint: Sendable {
         self.authenticator =
             options.authenticator ?? applications.lazy.compactMap { $0.server.options.authenticator }.first
         self.script = script
+        for application in applications where application.server.backplane.stream != nil {
+            application.keepFromNow(options)
+        }
     }
 
     /// - Throws: ``SignalR/HubDefinitionError`` for names that cannot be told apart, and names with a dot.
@@ -69,8 +75,16 @@ package final class ClassicEndpoint: Sendable {
         self.init([application], script: nil, options: options, eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
+    /// - Parameter directory: who tells clients what hubs there are for them.
+    package convenience init(
+        _ directory: any ClassicDirectory, options: ClassicOptions, eventLoopGroup: any EventLoopGroup, logger: Logger
+    ) {
+        self.init(
+            [], script: nil, directory: directory, options: options, eventLoopGroup: eventLoopGroup, logger: logger)
+    }
+
     /// Whether clients talk to hubs here.
-    var hasHubs: Bool { self.script != nil }
+    private var hasHubs: Bool { self.script != nil }
 
     /// A hub by its name in any case; with a persistent connection, that.
     func application(named name: String) -> ClassicApplication? { self.applications[name.lowercased()] }
@@ -106,19 +120,19 @@ package final class ClassicEndpoint: Sendable {
         var request = ClassicRequest(http)
         let callback = try self.callback(request)
         let user = try await self.authenticate(http)
-        let hubs = try await self.admissions(request, user)
         let action = ClassicAction(path: http.path)
+        let entry = try await self.entry(request, user, action)
         switch action {
         case .script(let flavour): if let script { return self.answer(script, flavour, http) }
-        case .negotiate: return try self.negotiate(request, user, host).called(by: callback)
+        case .negotiate: return try self.negotiate(request, user, entry, host).called(by: callback)
         case .ping: return HubResponse.classic("{ \"Response\": \"pong\" }").called(by: callback)
         default: break
         }
-        guard let transport = request["transport"].flatMap({ ClassicTransport(named: $0) }) else {
+        guard let transport = request["transport"].flatMap({ ClassicTransport(caseInsensitive: $0) }) else {
             throw ClassicRefusal(.badRequest, "Unknown transport.")
         }
         let client = try self.identify(request, user)
-        let caller = Caller(client: client, transport: transport, hubs: hubs, user: user, callback: callback)
+        let caller = Caller(client: client, transport: transport, entry: entry, user: user, callback: callback)
         switch action {
         case .start: return try await self.start(request, caller)
         case .abort: return await self.abort(request, caller)
@@ -160,24 +174,38 @@ package final class ClassicEndpoint: Sendable {
         }
     }
 
-    /// The hubs of this very request that the user may enter. Refused ones are left out; nothing left of some is a refusal.
-    private func admissions(_ request: ClassicRequest, _ user: HubUser?) async throws -> [Admission] {
-        var names = [""]
-        if self.hasHubs {
-            names = try ClassicCodec.hubNames(in: request.http.query("connectionData") ?? "")
-            guard names.count <= self.options.maximumHubs, Set(names.map { $0.lowercased() }).count == names.count
-            else {
-                throw ClassicRefusal(.internalServerError, "A hub is listed twice, or there are too many.")
-            }
+    private func entry(
+        _ request: ClassicRequest, _ user: HubUser?, _ action: ClassicAction
+    ) async throws -> ClassicEntry {
+        guard let directory else {
+            return ClassicEntry(hubs: try await self.admissions(request, user), isPersistent: !self.hasHubs)
         }
-        var admitted: [Admission] = []
+        // Names nothing that could be asked for.
+        if case .ping = action { return ClassicEntry() }
+        let data = request.http.query("connectionData").flatMap { $0.isEmpty ? nil : $0 }
+        return try await directory.entry(of: user, to: try data.map(self.hubNames), for: request.http)
+    }
+
+    private func hubNames(in connectionData: String) throws -> [String] {
+        let names = try ClassicCodec.hubNames(in: connectionData)
+        guard names.count <= self.options.maximumHubs, Set(names.map { $0.lowercased() }).count == names.count else {
+            throw ClassicRefusal(.internalServerError, "A hub is listed twice, or there are too many.")
+        }
+        return names
+    }
+
+    /// The hubs of this very request that the user may enter. Refused ones are left out; nothing left of some is a refusal.
+    private func admissions(_ request: ClassicRequest, _ user: HubUser?) async throws -> [ClassicAdmission] {
+        var names = [""]
+        if self.hasHubs { names = try self.hubNames(in: request.http.query("connectionData") ?? "") }
+        var admitted: [ClassicAdmission] = []
         for name in names {
             guard let application = self.application(named: name) else {
                 throw ClassicRefusal(.internalServerError, "There is no such hub.")
             }
             guard try await application.admits(user, request.http) else { continue }
             admitted.append(
-                Admission(application: application, userID: application.server.options.userID(user, request.http)))
+                ClassicAdmission(application: application, userID: application.server.options.userID(user, request.http)))
         }
         guard names.isEmpty || !admitted.isEmpty else { throw ClassicRefusal(user == nil ? .unauthorized : .forbidden) }
         return admitted
@@ -199,7 +227,7 @@ package final class ClassicEndpoint: Sendable {
     // MARK: Negotiate
 
     private func negotiate(
-        _ request: ClassicRequest, _ user: HubUser?, _ host: HostChannel?
+        _ request: ClassicRequest, _ user: HubUser?, _ entry: ClassicEntry, _ host: HostChannel?
     ) throws -> HubResponse {
         let id = ConnectionID.guid()
         guard let token = self.options.keys.connectionToken(id, user: user?.id ?? "") else {
@@ -211,7 +239,8 @@ package final class ClassicEndpoint: Sendable {
             keepAliveTimeout: self.options.keepAlive.map { $0.seconds * 2 },
             disconnectTimeout: self.options.disconnectTimeout.seconds,
             connectionTimeout: self.options.connectionTimeout.seconds,
-            tryWebSockets: host != nil && self.options.transports.contains(.webSockets), version: request.version,
+            tryWebSockets: host != nil && self.options.transports.contains(.webSockets) && entry.allows(.webSockets),
+            version: request.version,
             transportConnectTimeout: self.options.transportConnectTimeout.seconds,
             longPollDelay: self.options.longPollDelay.seconds)
         var body = ByteBuffer()
@@ -243,6 +272,13 @@ package final class ClassicEndpoint: Sendable {
 }
 
 extension ClassicApplication {
+    /// Clients of other nodes may come for messages from before the first client of this one.
+    fileprivate func keepFromNow(_ options: ClassicOptions) {
+        for shard in self.server.registry.shards {
+            shard.eventLoop.execute { _ = TopicJournal.of(self, on: shard.eventLoop, options: options) }
+        }
+    }
+
     /// Whether a user may enter.
     func admits(_ user: HubUser?, _ request: HubRequest) async throws -> Bool {
         let options = self.server.options
@@ -273,16 +309,18 @@ extension ClassicOptions {
 struct Caller: Sendable {
     let client: (id: ConnectionID, user: String)
     let transport: ClassicTransport
-    let hubs: [Admission]
+    let entry: ClassicEntry
     let user: HubUser?
     let callback: ScriptCallback?
+
+    var hubs: [ClassicAdmission] { self.entry.hubs }
 }
 
 /// A request that gets no further.
-struct ClassicRefusal: Error {
-    let response: HubResponse
+package struct ClassicRefusal: Error {
+    package let response: HubResponse
 
-    init(_ status: HTTPResponse.Status, _ text: String = "") {
+    package init(_ status: HTTPResponse.Status, _ text: String = "") {
         self.response =
             text.isEmpty
             ? HubResponse(status)

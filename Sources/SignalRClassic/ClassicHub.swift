@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import SignalR
+package import SignalRWire
 
 /// A hub that classic clients may use, under the name they know.
 public struct ClassicHub: Sendable {
@@ -30,7 +31,7 @@ public struct ClassicHub: Sendable {
 }
 
 /// What a client is seated in: a hub, or the one persistent connection of its endpoint.
-struct ClassicApplication: Sendable {
+package struct ClassicApplication: Sendable {
     /// The hub's name; nil for a persistent connection.
     let name: String?
     let server: HubServer
@@ -40,9 +41,35 @@ struct ClassicApplication: Sendable {
     /// What a persistent connection does with a message; nil for hubs.
     let received: (@Sendable (HubCallerContext, String) async throws -> Void)?
     let rejoining: @Sendable ([String], HubCallerContext) async -> [String]
+    /// Who answers what clients call, if that is no method of the hub.
+    let answer: Answer?
+    /// Whether the client listed it, and so knows what to do with calls of it.
+    let isListed: Bool
+
+    package typealias Received = @Sendable (HubCallerContext, String) async throws -> Void
+    package typealias Answer =
+        @Sendable (HubMessage.Invocation, HubCallerContext) async -> HubMessage.Completion.Outcome
+
+    /// A hub whose code runs elsewhere.
+    /// - Parameter received: what becomes of messages of clients without hubs.
+    package init(
+        name: String, server: HubServer, received: Received? = nil, isListed: Bool = true, answer: @escaping Answer
+    ) {
+        self.name = name
+        self.server = server
+        self.connected = { try await server.connected($0) }
+        self.reconnected = { try await server.reconnected($0) }
+        self.disconnected = { try await server.disconnected($0, $1.isGraceful ? nil : $1) }
+        self.received = received
+        self.rejoining = { groups, _ in groups }
+        self.answer = answer
+        self.isListed = isListed
+    }
 
     init(_ hub: ClassicHub) {
         let server = hub.server
+        self.answer = nil
+        self.isListed = true
         self.name = hub.name
         self.server = server
         self.connected = { try await server.connected($0) }
@@ -59,6 +86,8 @@ struct ClassicApplication: Sendable {
 extension ClassicApplication {
     init<C: PersistentConnection>(_ connection: C, _ server: HubServer) {
         self.name = nil
+        self.answer = nil
+        self.isListed = true
         self.server = server
         self.connected = { try await connection.onConnected(PersistentClient($0)) }
         self.reconnected = { try await connection.onReconnected(PersistentClient($0)) }

@@ -4,19 +4,9 @@
 public import SignalR
 
 /// How a classic client receives.
-public enum ClassicTransport: String, Sendable, Hashable, CaseIterable {
-    case webSockets
-    case serverSentEvents
-    case foreverFrame
-    case longPolling
+public typealias ClassicTransport = TransportName
 
-    /// The transport that a request names, in any case.
-    init?(named name: String) {
-        let wanted = name.lowercased()
-        guard let found = Self.allCases.first(where: { $0.rawValue.lowercased() == wanted }) else { return nil }
-        self = found
-    }
-
+extension TransportName {
     /// What it counts as among the transports of ASP.NET Core: a forever frame is an event stream in other clothes.
     var kind: TransportKind {
         switch self {

@@ -28,6 +28,8 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
     private var ownCost: Int
     /// Since when the client is subscribed to a topic, as far as this server knows; 0 for groups of a token.
     private var topics: [Topic: UInt64] = [:]
+    /// Up to where the client has what this hub sent, whatever its session says: where it stood on another node.
+    private var floor: UInt64 = 0
     /// Whether hub code knows the client, so that it must hear of its end.
     var isConnected = false
     private var finished: (@Sendable () -> Void)?
@@ -41,7 +43,9 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         self.application = application
         self.connection = connection
         self.journal = TopicJournal.of(application, on: connection.eventLoop, options: options)
-        self.own = MessageRing(capacity: max(32, options.messageBufferSize), since: BusClock.now)
+        // With a stream, what was for this client before it came is in the journal.
+        self.own = MessageRing(
+            capacity: max(32, options.messageBufferSize), since: self.journal.marks == nil ? BusClock.now : 0)
         self.ownCost = max(1 << 16, options.messageBufferBytes / 32)
     }
 
@@ -50,6 +54,11 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         self.connection.begin(self)
         self.connection.attach(self)
     }
+
+    /// The app server that the client belongs to.
+    var owner: (any ClassicOwner)? { self.session?.owner }
+    /// The client's connections in all its hubs.
+    var places: [Connection] { self.session?.seats.map(\.connection) ?? [] }
 
     var groups: [String] {
         self.topics.keys.compactMap { if case .group(let name) = $0 { name } else { nil } }.sorted()
@@ -64,7 +73,10 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
 
     // MARK: Transport
 
+    var sharedTransportHistory: TransportHistory? { self.session?.carrier.transportHistory }
     var kind: TransportKind { self.session?.transport.kind ?? .longPolling }
+    /// The client's own, while what this hub has for it goes out as it is.
+    var idleSocket: NIOBSDSocket.Handle? { self.session?.pushSocket }
     /// What cannot be written now is read from the journal later.
     var canWrite: Bool { true }
     func packaging(for format: TransferFormat) -> Packaging { self.session?.packaging ?? .bare }
@@ -80,8 +92,11 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
     func opened() {
         self.connection.use(codec: self.connection.registry.codecs.count - 1)
         self.connection.register()
-        self.subscribe(.all, since: BusClock.now)
-        if let user = self.connection.userID { self.subscribe(.user(user), since: BusClock.now) }
+        let isReturning = self.session?.isReturning == true
+        let since = isReturning ? 0 : BusClock.now
+        self.subscribe(.all, since: since)
+        if let user = self.connection.userID { self.subscribe(.user(user), since: since) }
+        if isReturning, self.journal.marks != nil { self.subscribe(.connection(self.connection.id), since: since) }
     }
 
     func resumed() {}
@@ -95,6 +110,7 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {
         self.aborted.store(true, ordering: .relaxed)
         for topic in self.topics.keys { self.journal.unsubscribe(topic) }
+        self.journal.keep(self.own.messages(after: 0, limit: .max), for: self.connection.id)
         self.topics = [:]
         if self.isFinished { finished() } else { self.finished = finished }
     }
@@ -130,19 +146,19 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
         guard let call = self.journal.encode(message), let value = self.value(call, from: message) else {
             return message
         }
-        return self.journal.outgoing(self.keep(value), for: message)
+        return self.journal.outgoing(self.keep(value, of: message), for: message)
     }
 
-    private func value(_ call: ByteBuffer, from message: Outgoing) -> ByteBuffer? {
-        guard let hub = self.application.name else { return call }
+    private func value(_ call: (bytes: ByteBuffer, isCall: Bool), from message: Outgoing) -> ByteBuffer? {
+        guard call.isCall, let hub = self.application.name else { return call.bytes }
         let caller = message.call as? ClassicCall
         var value = ByteBuffer()
         let changes = caller?.seat === self ? caller?.changes ?? [] : []
-        return (try? ClassicCodec.write(call: call, of: hub, state: changes, into: &value)).map { value }
+        return (try? ClassicCodec.write(call: call.bytes, of: hub, state: changes, into: &value)).map { value }
     }
 
-    private func keep(_ value: ByteBuffer) -> KeptMessage {
-        let kept = self.journal.number(value)
+    private func keep(_ value: ByteBuffer, of message: Outgoing? = nil) -> KeptMessage {
+        let kept = self.journal.number(value, of: message)
         self.own.append(kept)
         while self.own.cost > self.ownCost, self.own.count > 1 { self.own.dropOldest() }
         return kept
@@ -164,33 +180,55 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
     }
 
     /// Returns when the client has what was reported.
-    func caughtUp() async {
+    func caughtUp(beforeResult: Bool) async {
         let session = await withCheckedContinuation { waiter in
             self.connection.onLoop { waiter.resume(returning: self.session) }
         }
-        await session?.caughtUp()
+        await session?.caughtUp(beforeResult: beforeResult)
     }
 
     // MARK: Replay
 
     /// What this hub has for the client after a number, at most `limit` of each topic, in no order.
-    func messages(after sequence: UInt64, limit: Int) -> [KeptMessage] {
+    func messages(after place: UInt64, limit: Int) -> [KeptMessage] {
+        let sequence = max(place, self.floor)
         var found = Array(self.own.messages(after: sequence, limit: limit))
         for (topic, since) in self.topics {
             found += self.journal.messages(
-                of: topic, after: max(sequence, since), for: self.connection.id, limit: limit)
+                of: topic, after: max(sequence, since), for: self.connection, limit: limit)
         }
-        return found
+        // Server code may have words for clients that list the hub only.
+        return self.application.isListed ? found : found.filter { !$0.isCall }
     }
 
+    /// Whether what the hub's journal wraps for all is right for this client.
+    var sharesFrames: Bool { self.journal.hub == self.application.name }
+
     /// Up to where something for the client may be lost that came after a number; nil when nothing is.
-    func gap(after sequence: UInt64) -> UInt64? {
+    func gap(after place: UInt64) -> UInt64? {
+        let sequence = max(place, self.floor)
         var dropped = self.own.droppedThrough > sequence ? self.own.droppedThrough : 0
         for (topic, since) in self.topics {
             let through = self.journal.droppedThrough(in: topic)
             if through > max(sequence, since) { dropped = max(dropped, through) }
         }
         return dropped > 0 ? dropped : nil
+    }
+
+    // MARK: Streams
+
+    /// Begins where a client of another node stands; nil, and here and now, when nobody knows what it missed.
+    func begin(at places: [MessageCursor.Place]) -> UInt64? {
+        let marks = self.journal.marks
+        let position = places.filter { $0.stream == marks?.stream }.map(\.position).min()
+        let sequence = position.flatMap { marks?.sequence(at: $0) }
+        self.floor = sequence ?? BusClock.now
+        return sequence
+    }
+
+    /// What other nodes need to know of a client that has everything up to a number.
+    func place(at sequence: UInt64) -> MessageCursor.Place? {
+        self.journal.marks?.place(at: max(sequence, self.floor))
     }
 }
 
@@ -202,12 +240,10 @@ extension TopicJournal {
         let registry = application.server.registry
         let shard = registry.shard(of: eventLoop)
         if let journal = shard.journal as? TopicJournal { return journal }
-        let journal = TopicJournal(eventLoop, codecs: registry.codecs, hub: application.name, options: options)
+        let journal = TopicJournal(
+            eventLoop, codecs: registry.codecs, hub: application.name, stream: application.server.backplane.stream,
+            options: options)
         shard.journal = journal
         return journal
-    }
-
-    func frame(_ kept: KeptMessage) -> ByteBuffer? {
-        NumberedCall(Outgoing(.encoded([:])), kept, prefix: self.prefix, hub: self.hub).frame()
     }
 }

@@ -11,7 +11,7 @@ public final class ClassicServer: Sendable {
     /// The registry behind a persistent connection; nil with hubs, which have their own.
     private let persistent: HubServer?
 
-    /// - Throws: ``SignalR/HubDefinitionError`` for hubs whose names cannot be told apart or have a dot.
+    /// - Throws: `HubDefinitionError` for hubs whose names cannot be told apart or have a dot.
     public init(
         hubs: [ClassicHub], options: ClassicOptions = ClassicOptions(), eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "SignalR")
@@ -31,7 +31,7 @@ public final class ClassicServer: Sendable {
             ClassicApplication(connection, server), options: options, eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
-    /// The clients of a persistent connection, for code outside of it; nil with hubs, which have ``SignalR/HubServer/context``.
+    /// The clients of a persistent connection, for code outside of it; nil with hubs, which have `HubServer.context`.
     public var peers: PersistentPeers? { self.persistent.map { PersistentPeers(server: $0) } }
 
     /// Whose connections must end before the server may.
@@ -46,8 +46,8 @@ public final class ClassicServer: Sendable {
         public let transport: ClassicTransport
         /// Whether it has a transport right now. Between two polls it has none.
         public let isAttached: Bool
-        /// The transports it had, in order, and what brought each; the last 16.
-        public let uses: [ClassicTransportUse]
+        /// The transport in use, those before it, and why each of them is not.
+        public let transports: TransportHistory
     }
 
     /// The clients of this endpoint, those included that may come back.
@@ -65,8 +65,9 @@ extension ClassicSession {
                 waiter.resume(
                     returning: ClassicServer.Client(
                         connectionID: self.carrier.id.description,
-                        hubs: self.seats.compactMap { $0.application.name }, transport: self.transport,
-                        isAttached: self.carrier.transport != nil, uses: self.uses))
+                        hubs: self.seats.filter(\.application.isListed).compactMap { $0.application.name },
+                        transport: self.transport, isAttached: self.carrier.transport != nil,
+                        transports: self.carrier.transportHistory))
             }
         }
     }

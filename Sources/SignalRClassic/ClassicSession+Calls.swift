@@ -23,6 +23,7 @@ extension ClassicSession {
             self.message = ByteBuffer()
             // The client comes back; for the server it was a loss like any other.
             if let transport = self.carrier.transport {
+                self.carrier.history.interrupt(.lost("a message over the limit"))
                 transport.close(.slowConsumerBytes)
                 self.carrier.detach(transport)
             }
@@ -32,7 +33,8 @@ extension ClassicSession {
         guard isLast else { return }
         let whole = self.message
         self.message = ByteBuffer()
-        if isText { self.received(whole) }
+        guard isText else { return }
+        if let owner { owner.receive(whole) } else { self.received(whole) }
     }
 
     /// Messages begin in the order of their arrival and do not wait for each other. A client that never says that it is ready is taken to
@@ -51,7 +53,7 @@ extension ClassicSession {
     private func begin(_ text: ByteBuffer) {
         self.calls += 1
         Task.startingHere { [self] in
-            if self.endpoint.hasHubs {
+            if !self.isPersistent {
                 let result = await self.run(text, for: self.carrier.user)
                 self.carrier.onLoop { if let result { self.reply(result) } }
             } else {
@@ -61,8 +63,8 @@ extension ClassicSession {
         }
     }
 
-    private func refuse(_ text: ByteBuffer) {
-        guard self.endpoint.hasHubs, let invocation = try? ClassicCodec.readInvocation(from: text),
+    func refuse(_ text: ByteBuffer) {
+        guard !self.isPersistent, let invocation = try? ClassicCodec.readInvocation(from: text),
             let result = Self.result(of: invocation, "Too many calls at a time.")
         else { return }
         self.reply(result)
@@ -72,6 +74,7 @@ extension ClassicSession {
 
     /// From any thread. The answer to a call that came by a request; nil when there can be none.
     func call(_ text: ByteBuffer, for user: HubUser?) async -> ByteBuffer? {
+        if let owner { return await self.pass(text, to: owner) }
         guard await self.begin() else {
             return (try? ClassicCodec.readInvocation(from: text)).flatMap {
                 Self.result(of: $0, "Too many calls at a time.")
@@ -103,6 +106,7 @@ extension ClassicSession {
 
     private func run(raw text: String) async throws {
         guard let seat = await self.seat(named: "", for: nil), let received = seat.application.received else { return }
+        if seat.application.answer != nil { try await self.start() }
         do {
             try await received(HubCallerContext(seat, scope: nil), text)
         } catch {
@@ -122,8 +126,14 @@ extension ClassicSession {
         guard let state = self.state(of: invocation) else {
             return Self.result(of: invocation, "The state of the hub is too large, or nested too deeply.")
         }
-        let call = ClassicCall(id: invocation.id, seat: seat, state: state)
-        let result = await seat.run(invocation, method, call)
+        let result: ClassicResult
+        if let answer = seat.application.answer {
+            // Who answers hears of the client first.
+            _ = try? await self.start()
+            result = await seat.ask(answer, invocation, method)
+        } else {
+            result = await seat.run(invocation, method, ClassicCall(id: invocation.id, seat: seat, state: state))
+        }
         guard let id = invocation.id else { return ByteBuffer(staticString: "{\"I\":\"\"}") }
         return Self.encode(result, id: id)
     }
@@ -136,7 +146,7 @@ extension ClassicSession {
         return (try? ClassicCodec.write(failure, into: &json)).map { json }
     }
 
-    private static func result(of invocation: ClassicInvocation, _ text: String) -> ByteBuffer? {
+    static func result(of invocation: ClassicInvocation, _ text: String) -> ByteBuffer? {
         var json = ByteBuffer()
         let result = ClassicResult(id: invocation.id ?? "", failure: .init(text))
         return (try? ClassicCodec.write(result, into: &json)).map { json }
@@ -160,13 +170,14 @@ extension ClassicSession {
     }
 
     private func seatHere(named name: String, for user: HubUser?) -> ClassicSeat? {
+        if self.isPersistent, let seat = self.seats.first { return seat }
         let name = name.lowercased()
         if let seat = self.seats.first(where: { ($0.application.name ?? "").lowercased() == name }) { return seat }
         if let guest = self.guests[name] { return guest }
         guard let application = self.endpoint.application(named: name), application.admitsUnlisted(user),
             self.carrier.state != .closed
         else { return nil }
-        let admission = Admission(application: application, userID: user?.id)
+        let admission = ClassicAdmission(application: application, userID: user?.id)
         let guest = self.endpoint.makeSeat(for: self, admission, self.carrier.request, user)
         self.guests[name] = guest
         return guest
@@ -174,6 +185,20 @@ extension ClassicSession {
 }
 
 extension ClassicSeat {
+    /// Has a call answered by somebody else.
+    func ask(
+        _ answer: ClassicApplication.Answer, _ invocation: ClassicInvocation, _ name: String
+    ) async -> ClassicResult {
+        var result = ClassicResult(id: invocation.id ?? "")
+        let call = HubMessage.Invocation(id: invocation.id, target: name, arguments: invocation.arguments)
+        switch await answer(call, HubCallerContext(self, scope: nil)) {
+        case .void: break
+        case .result(let value): result.value = value
+        case .failure(let text): result.failure = .init(text)
+        }
+        return result
+    }
+
     /// Runs a call to its end.
     func run(_ invocation: ClassicInvocation, _ name: String, _ call: ClassicCall) async -> ClassicResult {
         defer { call.end() }
@@ -191,7 +216,7 @@ extension ClassicSeat {
         case .failure(let text, let error): result.failure = self.failure(text, error, shown)
         case .reply(let reply): await self.finish(reply, call, shown, &result)
         }
-        if call.hasReported { await self.caughtUp() }
+        if call.hasReported { await self.caughtUp(beforeResult: true) }
         result.state = call.changes
         return result
     }
@@ -216,7 +241,7 @@ extension ClassicSeat {
                     guard !self.isAborted else { throw CancellationError() }
                     try call.report(item)
                     // A call without an id has nobody to wait for.
-                    if call.id != nil { await self.caughtUp() }
+                    if call.id != nil { await self.caughtUp(beforeResult: false) }
                 }
             } catch {
                 result.failure = self.failure("", error, shown)

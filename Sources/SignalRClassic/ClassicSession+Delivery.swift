@@ -27,6 +27,9 @@ extension ClassicSession {
         }
     }
 
+    /// Where a hub may write without asking; nil while anything else could be on its way.
+    var pushSocket: NIOBSDSocket.Handle? { if case .pushing = self.flow { self.carrier.idleSocket } else { nil } }
+
     func change(to flow: Flow) {
         self.flow = flow
         for seat in self.seats where seat.connection.state == .open { seat.connection.attach(seat) }
@@ -123,7 +126,8 @@ extension ClassicSession {
 
     var cursor: MessageCursor {
         MessageCursor(
-            process: BusClock.process, loop: BusClock.number(of: self.carrier.eventLoop), sequence: self.position)
+            process: BusClock.process, loop: BusClock.number(of: self.carrier.eventLoop), sequence: self.position,
+            places: self.seats.compactMap { $0.place(at: self.position) })
     }
 
     /// Tells each hub's code on the client that something is missing.
@@ -131,7 +135,7 @@ extension ClassicSession {
         self.endpoint.missed(self.carrier.id)
         guard let method = self.options.gapMethod else { return [] }
         return self.seats.compactMap { seat in
-            guard let hub = seat.application.name else { return nil }
+            guard seat.application.isListed, let hub = seat.application.name else { return nil }
             var (call, value) = (ByteBuffer(), ByteBuffer())
             let invocation = HubMessage.Invocation(id: nil, target: method, arguments: .values([]))
             guard (try? ClassicHubCodec().write(.invocation(invocation), into: &call)) != nil,
@@ -152,7 +156,8 @@ extension ClassicSession {
     }
 
     private func pushIfPossible() {
-        guard self.seats.count == 1, self.transport != .longPolling, self.results.isEmpty, case .pulling = self.flow,
+        guard self.seats.count == 1, self.seats[0].sharesFrames, self.transport != .longPolling, self.results.isEmpty,
+            case .pulling = self.flow,
             let transport = self.carrier.transport, transport.canWrite, self.isCaughtUp
         else { return }
         self.change(to: .pushing)
@@ -160,9 +165,11 @@ extension ClassicSession {
 
     /// Returns when the client has what there is for it: as far as its socket tells, or when a polling client comes for more. Streams wait
     /// for that, and so do results behind progress, which could otherwise overtake it.
-    func caughtUp() async {
+    /// - Parameter beforeResult: whether a result comes next, for which nothing may wait in a queue of its own.
+    func caughtUp(beforeResult: Bool) async {
         await withCheckedContinuation { waiter in
             self.carrier.onLoop { [self] in
+                if beforeResult, self.transport != .webSockets, case .pushing = self.flow { self.flushPushed() }
                 self.waiters.append(waiter)
                 self.wakeWaiters()
             }
@@ -186,6 +193,8 @@ extension ClassicSession {
     // MARK: Groups
 
     func groupsChanged() {
+        // The server that owns a client keeps its groups.
+        guard self.owner == nil else { return }
         self.owesGroups = true
         guard !self.isRejoining, !self.isPullScheduled else { return }
         self.isPullScheduled = true

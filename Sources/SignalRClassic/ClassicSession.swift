@@ -22,6 +22,13 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     let endpoint: ClassicEndpoint
     /// Who negotiated; empty for nobody.
     let userName: String
+    /// Whether the client talks without hubs.
+    let isPersistent: Bool
+    /// The app server that the client belongs to, and its place there; nil for one that is served here.
+    let owner: (any ClassicOwner)?
+    private let home: ClassicAdmission?
+    /// How long it may stay away between two polls, if that is not the endpoint's time.
+    private let pollPatience: Duration?
 
     // MARK: State, on the event loop
 
@@ -29,13 +36,21 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Hubs that the client calls without listing them.
     var guests: [String: ClassicSeat] = [:]
     private(set) var transport = ClassicTransport.longPolling
-    private(set) var uses: [ClassicTransportUse] = []
     /// What the transport that is about to come was asked for with.
     private var upcoming: ReceiveRequest?
     private var hasReceived = false
-    var flow = Flow.away
+    /// Whether this server heard of the client when it came with a cursor, so that messages from before may be for it.
+    private(set) var isReturning = false
+    var flow = Flow.away {
+        didSet { self.carrier.follower = if case .pushing = self.flow { self.seats.first?.connection } else { nil } }
+    }
     /// Counts transports, so that late work for an older one stops.
-    private var generation = 0
+    private(set) var generation = 0
+    /// Whether the owner knows the client, and whose first frame waits for that.
+    var hasOwner = false
+    var beginning: ReceiveRequest?
+    /// Requests with calls that the owner has not answered, by the calls' ids.
+    var requests: [String: CheckedContinuation<ByteBuffer?, Never>] = [:]
     /// While pulling: everything up to here was sent.
     var position: UInt64 = 0
     var isPullScheduled = false
@@ -68,12 +83,14 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         case pushing
     }
 
-    /// Transports that are remembered.
-    private static let longestHistory = 16
-    init(_ carrier: Connection, _ endpoint: ClassicEndpoint, userName: String) {
+    init(_ carrier: Connection, _ endpoint: ClassicEndpoint, userName: String, entry: ClassicEntry) {
         self.carrier = carrier
         self.endpoint = endpoint
         self.userName = userName
+        self.isPersistent = entry.isPersistent
+        self.owner = entry.route?.makeOwner()
+        self.home = entry.route?.home
+        self.pollPatience = entry.pollPatience
         self.lastKeepAlive = carrier.now
         self.receivingSince = carrier.now
     }
@@ -101,30 +118,30 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         self.receivingSince = self.carrier.now
         let isNew = !self.hasReceived
         self.hasReceived = true
+        self.isReturning = isNew && request.cursor != nil
+        if let home { self.seat(home, request.request, request.user) }
         for admission in request.hubs { self.seat(admission, request.request, request.user) }
         if isNew, request.action != .connect { self.takeAsStarted() }
         self.place(request)
+        if let owner { return self.settle(request, with: owner, isNew: isNew) }
         self.settle(request, rejoins: isNew && !request.groups.isEmpty)
     }
 
     private func remember(_ request: ReceiveRequest) {
-        guard request.action != .poll || !self.hasReceived else { return }
-        let occasion: ClassicTransportUse.Occasion =
-            request.action == .reconnect ? .reconnect : self.uses.isEmpty ? .first : .fallback
-        self.endpoint.logger.debug(
-            "Transport",
-            metadata: [
-                "signalr.connection.id": "\(self.carrier.id)", "signalr.transport": "\(request.transport.rawValue)",
-                "occasion": "\(occasion.rawValue)",
-                "before": "\(self.uses.map(\.transport.rawValue).joined(separator: " "))",
-            ])
-        if self.uses.count == Self.longestHistory { self.uses.removeFirst() }
-        self.uses.append(ClassicTransportUse(transport: request.transport, occasion: occasion))
+        if !self.hasReceived {
+            self.carrier.beginHistory(
+                request.transport, offered: request.action == .connect ? request.offered : nil,
+                refused: self.endpoint.sessions.takeRefused(of: self.carrier.id))
+        } else if request.action != .poll || request.transport != self.transport {
+            self.carrier.moveHistory(to: request.transport)
+        } else {
+            self.carrier.history.resume()
+        }
     }
 
-    private func seat(_ admission: Admission, _ features: RequestFeatures, _ user: HubUser?) {
+    private func seat(_ admission: ClassicAdmission, _ features: RequestFeatures, _ user: HubUser?) {
         let application = admission.application
-        guard !self.seats.contains(where: { $0.application.name == application.name }) else { return }
+        guard !self.seats.contains(where: { $0.server === application.server }) else { return }
         let seat = self.endpoint.makeSeat(for: self, admission, features, user)
         self.seats.append(seat)
         seat.enter()
@@ -172,7 +189,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     }
 
     /// The transport may speak.
-    private func begin(_ request: ReceiveRequest, _ generation: Int) {
+    func begin(_ request: ReceiveRequest, _ generation: Int) {
         guard generation == self.generation, self.carrier.transport != nil else { return }
         self.owesInitialFrame = request.action == .connect
         self.change(to: .pulling)
@@ -188,11 +205,15 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
             self.owesGap = request.isFromElsewhere
             return
         }
-        let isHere = cursor.loop == BusClock.number(of: self.carrier.eventLoop)
-        // A number that nobody has given yet: all that is kept (classic protocol reference, §17).
-        self.position = isHere ? (cursor.sequence <= BusClock.now ? cursor.sequence : 0) : BusClock.now
-        self.owesGap = !isHere
         self.gapTold = 0
+        if cursor.process == BusClock.process, cursor.loop == BusClock.number(of: self.carrier.eventLoop) {
+            // A number that nobody has given yet: all that is kept (classic protocol reference, §17).
+            self.position = cursor.sequence <= BusClock.now ? cursor.sequence : 0
+        } else {
+            let begins = self.seats.map { $0.begin(at: cursor.places) }
+            self.position = begins.reduce(BusClock.now) { min($0, $1 ?? $0) }
+            self.owesGap = begins.isEmpty || begins.contains(nil)
+        }
         self.noticeGap()
     }
 
@@ -202,7 +223,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     func start() async throws { try await self.startTask().value }
 
     /// The same for a client that says that it is ready, and on which hubs.
-    func start(_ hubs: [Admission], _ features: RequestFeatures, _ user: HubUser?) async throws {
+    func start(_ hubs: [ClassicAdmission], _ features: RequestFeatures, _ user: HubUser?) async throws {
         await self.carrier.run { for admission in hubs { self.seat(admission, features, user) } }
         try await self.start()
     }
@@ -238,6 +259,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     // MARK: Time
 
     func heartbeat() {
+        if self.endpoint.directory != nil { self.carrier.closeIfExpired() }
         if self.carrier.transport == nil { return self.leaveIfLate() }
         guard let transport = self.carrier.transport else { return }
         let now = self.carrier.now
@@ -256,6 +278,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Polls have a time limit, and so has everything when there are no keep-alives.
     private func endIfLong(_ transport: any Transport) {
         guard self.carrier.now &- self.receivingSince >= self.options.connectionTimeout.wholeSeconds else { return }
+        if self.transport != .longPolling { self.carrier.history.interrupt(.expired) }
         transport.close(.transportEnded)
         self.carrier.detach(transport)
         self.flow = .away
@@ -263,8 +286,11 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
 
     /// A polling client has less time: it is expected back at once.
     private func leaveIfLate() {
+        let isPolling = self.transport == .longPolling
         let limit =
-            self.options.disconnectTimeout + (self.transport == .longPolling ? self.options.longPollDelay : .seconds(5))
+            isPolling
+            ? (self.pollPatience ?? self.options.disconnectTimeout) + self.options.longPollDelay
+            : self.options.disconnectTimeout + .seconds(5)
         guard self.carrier.now &- self.carrier.detachedSince > limit.wholeSeconds else { return }
         self.endSoon(.transportFailed("not back within the disconnect timeout"))
     }
@@ -291,7 +317,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Server code sends the client away for good, which it can be told only as an error.
     func willClose(_ reason: CloseReason) {
         if case .pushing = self.flow { self.flushPushed() } else { self.pull() }
-        guard ["aborted", "kicked", "refused"].contains(reason.name), let transport = self.carrier.transport else {
+        let final = ["aborted", "kicked", "refused", "app_server_lost", "app_server_closed", "authentication_expired"]
+        guard final.contains(reason.name), let transport = self.carrier.transport else {
             return
         }
         var json = ByteBuffer()
@@ -302,6 +329,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {
         self.flow = .away
         self.wakeWaiters()
+        self.owner?.closed(reason)
+        self.failRequests()
         let (seats, starting) = (self.seats, self.starting)
         for seat in seats { seat.connection.close(reason) }
         Task.startingHere { [self] in

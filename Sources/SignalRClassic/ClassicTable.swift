@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOConcurrencyHelpers
+import NIOCore
 import SignalR
 
 /// From the first receive request of a client to its end. Negotiating leaves no trace here.
 final class ClassicTable: Sendable {
     private let sessions = NIOLockedValueBox<[ConnectionID: ClassicSession]>([:])
+    private let refused = NIOLockedValueBox(RefusedTransports())
     private let capacity: Int
 
     init(capacity: Int) { self.capacity = capacity }
@@ -26,9 +28,40 @@ final class ClassicTable: Sendable {
         }
     }
 
+    /// A client without a session asked for a transport in vain.
+    func note(_ attempt: TransportHistory.Attempt, for id: ConnectionID) {
+        self.refused.withLockedValue { $0.note(attempt, for: id) }
+    }
+
+    /// What was noted for a client, which then is forgotten here.
+    func takeRefused(of id: ConnectionID) -> [TransportHistory.Attempt] {
+        self.refused.withLockedValue { $0.take(id) }
+    }
+
     func remove(_ session: ClassicSession) {
         self.sessions.withLockedValue { sessions in
             if sessions[session.carrier.id] === session { sessions[session.carrier.id] = nil }
         }
+    }
+}
+
+/// Refusals of clients that have no session yet: a few for each, of the clients that came last.
+struct RefusedTransports {
+    private static let (clients, attempts) = (1_000, 8)
+    private var byID: [ConnectionID: [TransportHistory.Attempt]] = [:]
+    /// Who came when. Some may be taken already.
+    private var order: CircularBuffer<ConnectionID> = []
+
+    mutating func note(_ attempt: TransportHistory.Attempt, for id: ConnectionID) {
+        if self.byID[id] == nil {
+            if self.order.count == Self.clients { self.byID[self.order.removeFirst()] = nil }
+            self.order.append(id)
+        }
+        guard self.byID[id, default: []].count < Self.attempts else { return }
+        self.byID[id, default: []].append(attempt)
+    }
+
+    mutating func take(_ id: ConnectionID) -> [TransportHistory.Attempt] {
+        self.byID.isEmpty ? [] : self.byID.removeValue(forKey: id) ?? []
     }
 }

@@ -17,6 +17,8 @@ struct ReceiveRequest: Sendable {
     }
 
     let transport: ClassicTransport
+    /// What the client could have chosen, in its order.
+    let offered: [ClassicTransport]
     let action: Action
     let version: ClassicVersion
     /// Where the client stands; nil when it does not say, or says it of another process.
@@ -25,32 +27,18 @@ struct ReceiveRequest: Sendable {
     let isFromElsewhere: Bool
     /// The groups of its token.
     let groups: [String]
-    let hubs: [Admission]
+    let hubs: [ClassicAdmission]
     let request: RequestFeatures
     let user: HubUser?
 }
 
 /// A hub that a client may use, and who it is there.
-struct Admission: Sendable {
+package struct ClassicAdmission: Sendable {
     let application: ClassicApplication
     let userID: String?
-}
 
-/// A transport that a client had, and what brought it.
-public struct ClassicTransportUse: Sendable, Hashable {
-    public enum Occasion: String, Sendable, Hashable {
-        /// The client's first one.
-        case first
-        /// The one before did not work for the client.
-        case fallback
-        /// The one before was lost.
-        case reconnect
-    }
-    public let transport: ClassicTransport
-    public let occasion: Occasion
-
-    public init(transport: ClassicTransport, occasion: Occasion) {
-        self.transport = transport
-        self.occasion = occasion
+    package init(application: ClassicApplication, userID: String?) {
+        self.application = application
+        self.userID = userID
     }
 }

@@ -126,7 +126,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private func answer(
         _ head: HTTPRequestHead, _ body: RequestBody, rest: BodySource?, _ context: ChannelHandlerContext
     ) {
-        guard let converted = try? HTTPRequest(head, secure: false, splitCookie: false) else {
+        guard let converted = try? HTTPRequest(head, secure: configuration.isSecure, splitCookie: false) else {
             return refuse(.badRequest, context)
         }
         state = .answering(body: rest)

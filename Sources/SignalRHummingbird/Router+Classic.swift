@@ -20,7 +20,7 @@ extension RouterMethods {
     /// Clients of both generations are in the same groups and hear the same broadcasts. The app must be started with
     /// `server: .signalR(router)`; on any other server clients get long polling only. Paths are compared as the router does; what is
     /// below the mount point is compared without regard to case.
-    /// - Throws: ``SignalR/HubDefinitionError`` for hubs whose names cannot be told apart or have a dot.
+    /// - Throws: `HubDefinitionError` for hubs whose names cannot be told apart or have a dot.
     @discardableResult
     public func classicSignalR(
         _ path: RouterPath = "/signalr", hubs: [ClassicHub], options: ClassicOptions = ClassicOptions(),

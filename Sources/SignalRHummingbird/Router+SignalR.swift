@@ -13,9 +13,9 @@ extension RouterMethods {
     ///
     /// The app must be started with `server: .signalR(router)`; on any other server clients are offered long polling only.
     /// Paths are compared as the router does: ASP.NET Core ignores case, which here takes `Router(options: .caseInsensitive)`.
-    /// - Returns: the hub at work; its ``HubServer/context`` sends from outside of the hub. Add it to the app's services to let
+    /// - Returns: the hub at work; its `HubServer.context` sends from outside of the hub. Add it to the app's services to let
     ///   `onDisconnected` finish at shutdown.
-    /// - Throws: ``HubDefinitionError`` when two methods of the hub have the same name.
+    /// - Throws: `HubDefinitionError` when two methods of the hub have the same name.
     @discardableResult
     public func signalR<H: Hub>(
         _ path: RouterPath, hub: H, options: HubOptions = HubOptions(),

@@ -8,7 +8,7 @@ import NIOCore
 import NIOHTTP1
 import SignalR
 
-/// Limits of the HTTP side of ``HTTPServerBuilder/signalR(_:configuration:)``.
+/// Limits of the HTTP side of ``HummingbirdCore/HTTPServerBuilder/signalR(_:configuration:)``.
 public struct HTTPConnectionConfiguration: Sendable {
     /// How long a request's head may take to arrive after the connection was opened, and a body to make progress. Default 30 s.
     public var requestTimeout: Duration = .seconds(30)
@@ -16,6 +16,8 @@ public struct HTTPConnectionConfiguration: Sendable {
     public var idleTimeout: Duration = .seconds(75)
     /// Bytes of all header fields of a request. Default 32 KiB; past it the answer is 431.
     public var maximumHeaderSize = 32 << 10
+    /// Whether requests come by https, as handlers are to see it. Default off; set it where the server is wrapped in TLS.
+    public var isSecure = false
 
     public init() {}
 }

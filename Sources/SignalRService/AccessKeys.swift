@@ -40,16 +40,21 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
     /// - Throws: ``AuthenticationError`` with the reason, which is for the log only.
     func claims(
         of token: String, for audience: Audience, now: Double = Self.now
-    ) throws(AuthenticationError) -> HubValue {
+    ) throws(AuthenticationError) -> HubValue { try verified(token, for: audience, now: now).claims }
+
+    /// The same, and which key signed: 0 for the first.
+    func verified(
+        _ token: String, for audience: Audience, now: Double = Self.now
+    ) throws(AuthenticationError) -> (claims: HubValue, key: Int) {
         let token = try AccessToken(token)
-        guard keys.contains(where: token.isSigned(with:)) else {
+        guard let key = keys.firstIndex(where: token.isSigned(with:)) else {
             throw AuthenticationError("no access key verifies the signature")
         }
         try Self.checkTime(token.claims, now: now)
         guard token.claims["aud"]?.texts.contains(where: audience.matches) == true else {
             throw AuthenticationError("the token is for another audience")
         }
-        return token.claims
+        return (token.claims, key)
     }
 
     private static func checkTime(_ claims: HubValue, now: Double) throws(AuthenticationError) {

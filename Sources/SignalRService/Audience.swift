@@ -16,6 +16,12 @@ struct Audience: Equatable {
 
     static func client(hub: String) -> Audience { Audience(path: ["client"], hub: hub.lowercased()) }
     static func server(hub: String) -> Audience { Audience(path: ["server"], hub: hub.lowercased()) }
+    /// Of ASP.NET app servers (service reference, "Classic ASP.NET SignalR").
+    static func classicServer(hub: String) -> Audience { Audience(path: ["aspnetserver"], hub: hub.lowercased()) }
+    /// The classic endpoint, for whichever hubs.
+    static let classicClient = Audience(path: ["aspnetclient"], hub: nil)
+    /// The client endpoint, for whichever hub.
+    static let anyClient = Audience(path: ["client"], hub: nil)
     static func rest(path: String) -> Audience { Audience(path: segments(path[...]), hub: nil) }
 
     func matches(_ audience: String) -> Bool {
@@ -23,7 +29,13 @@ struct Audience: Equatable {
         let parts = audience[scheme.upperBound...].split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         guard let start = parts[0].firstIndex(of: "/"), Self.segments(parts[0][start...]) == path else { return false }
         guard let hub else { return true }
-        return Query.values(of: "hub", in: parts.count > 1 ? String(parts[1]) : "").map { $0.lowercased() } == [hub]
+        return Self.hubs(in: audience).map { $0.lowercased() } == [hub]
+    }
+
+    /// The hubs that an audience names.
+    static func hubs(in audience: String) -> [String] {
+        let parts = audience.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        return Query.values(of: "hub", in: parts.count > 1 ? String(parts[1]) : "")
     }
 
     private static func segments(_ path: Substring) -> [String] {

@@ -30,7 +30,12 @@ struct ServerIdentity: HubAuthenticator {
     func authenticate(_ request: HubRequest) async throws -> HubUser? {
         guard let token = request.bearerToken, let hub = request.query("hub") else { return nil }
         do {
-            return HubUser(id: try keys.claims(of: token, for: .server(hub: hub))["nameid"]?.text)
+            let audience: Audience =
+                switch Generation(serverPath: request.path) {
+                case .core: .server(hub: hub)
+                case .classic: .classicServer(hub: hub)
+                }
+            return HubUser(id: try keys.claims(of: token, for: audience)["nameid"]?.text)
         } catch  where isOpen {
             return nil
         }

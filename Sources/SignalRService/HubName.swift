@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The effective name of a hub: lower case, with the application's name in front where there is one (`app_chat`).
-struct HubName: Hashable, Sendable, CustomStringConvertible {
-    let description: String
+package struct HubName: Hashable, Sendable, CustomStringConvertible {
+    package let description: String
 
     /// The longest name of a hub or an application.
     private static let limit = 128
@@ -21,7 +21,7 @@ struct HubName: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The name that a client connects to, which holds the application already. Too long for one name, it must be two.
-    init?(effective name: String) {
+    package init?(effective name: String) {
         guard name.utf8.count <= 2 * Self.limit + 1 else { return nil }
         let isTwo = name.indices.contains { index in
             name[index] == "_" && Self.isValid(name[..<index]) && Self.isValid(name[name.index(after: index)...])

@@ -54,33 +54,61 @@ final class ServiceHub: Sendable {
     let endpoint: HubEndpoint
     let relay: HubRelay
     let userGroups: UserGroups
+    let upstream: UpstreamHub?
 
     init(
         mode: ServiceMode, options: HubOptions, relayOptions: RelayOptions, userGroups: UserGroups,
-        upstream: UpstreamHub?, instanceID: String, eventLoopGroup: any EventLoopGroup, logger: Logger
+        upstream: UpstreamHub?, gate: (any Gate)?, instanceID: String, eventLoopGroup: any EventLoopGroup,
+        logger: Logger
     ) throws(HubDefinitionError) {
         var options = options
         // Blazor's protocol is MessagePack's with a name of its own.
         options.codecs += [RenamedCodec("blazorpack", MessagePackHubCodec())]
         self.userGroups = userGroups
+        self.upstream = upstream
         self.server = try HubServer(
             RelayHub(userGroups: userGroups, upstream: upstream), options: options, eventLoopGroup: eventLoopGroup,
-            logger: logger, callTaker: upstream
-        ) { target in
-            "Failed to invoke '\(target)' because no app server is connected to this hub."
-        }
+            logger: logger, callTaker: upstream, unknownMethod: Self.unserved)
         self.relay = HubRelay(
             mode: mode, registry: server.registry, userGroups: userGroups, options: relayOptions, clients: options,
             instanceID: instanceID, logger: logger)
         let (server, relay) = (server, relay)
         self.endpoint = HubEndpoint(
-            registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }
+            registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }, gate: gate
         ) { connection in
             relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
         }
     }
 
+    /// The same hub under other options for requests and clients to come. Those that are there stay with what they came with.
+    init(_ other: ServiceHub, options: HubOptions) {
+        let server = HubServer(other.server, options: options)
+        let relay = HubRelay(other.relay, clients: server.options)
+        self.server = server
+        self.relay = relay
+        self.userGroups = other.userGroups
+        self.upstream = other.upstream
+        self.endpoint = HubEndpoint(other.endpoint, options: server.options, offer: { relay.offer(to: $0) }) {
+            connection in
+            relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
+        }
+    }
+
     var registry: ConnectionRegistry { server.registry }
+
+    /// What the caller of `target` is told when there is nobody who could answer.
+    static func unserved(_ target: String) -> String {
+        "Failed to invoke '\(target)' because no app server is connected to this hub."
+    }
+
+    /// Calls a client and waits for its completion, as long as the task is not cancelled.
+    /// - Throws: ``HubConnectionError``, ``ClientInvocations/Failure`` when there will be none.
+    func ask(_ id: String, _ invocation: HubMessage.Invocation) async throws -> HubMessage.Completion.Outcome {
+        if let outcome = try await relay.ask(id, invocation) { return outcome }
+        var invocation = invocation
+        invocation.id = server.results.nextID()
+        return try await server.backplane.ask(id, invocation, in: nil)
+    }
 
     /// The current connections of a user.
     func connections(of user: String) async -> [String] {

@@ -7,8 +7,10 @@ import SignalR
 import SignalRHummingbird
 
 extension RouterMethods {
-    /// Serves clients at `/client`, app servers at `/server` and REST callers below `/api`. The app must be started with `server: .signalR(router)`.
+    /// Serves clients at `/client`, app servers at `/server` and REST callers below `/api`; clients of ASP.NET SignalR 2.x at `/aspnetclient`,
+    /// and their app servers at `/aspnetserver`. The app must be started with `server: .signalR(router)`.
     public func serve(_ service: SignalBoxService) {
+        serve(service.classic, at: "/aspnetclient")
         let rest = RestAPI(service)
         let methods: [HTTPRequest.Method] = [.get, .post, .delete, .options, .put, .patch, .head, .trace]
         for method in methods {
@@ -16,7 +18,9 @@ extension RouterMethods {
             on("/client/negotiate", method: method) { request, _ in
                 await service.respond(to: request, isNegotiate: true)
             }
-            on("/server", method: method) { request, _ in await service.respondToServer(request) }
+            for path in ["/server", "/aspnetserver"] as [RouterPath] {
+                on(path, method: method) { request, _ in await service.respondToServer(request) }
+            }
             // The router decodes segments; the API splits the path first, since ids may hold an escaped slash.
             on("/api/**", method: method) { request, _ in
                 Response(await rest.respond(to: HubRequest(request, from: nil), at: service.base(of: request)))
@@ -40,7 +44,8 @@ extension SignalBoxService {
             }
             return isSafe && !name.isEmpty ? name : nil
         }
-        return "\(options.scheme)://\(authority ?? "localhost")"
+        let scheme = request.head.scheme == "https" ? "https" : options.scheme
+        return "\(scheme)://\(authority ?? "localhost")"
     }
 
     fileprivate func respond(to request: Request, isNegotiate: Bool) async -> Response {

@@ -6,6 +6,7 @@ public import Logging
 import NIOConcurrencyHelpers
 public import NIOCore
 public import SignalR
+public import SignalRClassic
 import SignalRWire
 
 /// Hosts the clients of hubs whose code runs elsewhere, and delivers what REST callers send them.
@@ -26,6 +27,8 @@ public final class SignalBoxService: Sendable {
         public var allowedOrigins = ["*"]
         /// Limits and timers of client connections. Authentication and CORS in it are replaced by the service's own.
         public var connections = HubOptions()
+        /// Limits and timers of classic clients. Keys, authentication and CORS in it are replaced by the service's own.
+        public var classic = ClassicOptions()
         /// Times and bounds between clients and app servers.
         var relay = RelayOptions()
         /// How long a client that a REST caller asks may take for its result before the caller is told 408. Default 30 s.
@@ -36,62 +39,117 @@ public final class SignalBoxService: Sendable {
         public var upstream = UpstreamOptions()
         /// What keeps user groups over a restart; nil keeps them as long as the process lasts. Default nil.
         public var store: (any ServiceStore)?
+        /// How many clients may come, how fast, and how much they may send; ``SignalBoxService/update(_:)`` changes it later.
+        public var limits = ServiceLimits()
         /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
         public var maximumHubs = 1_000
+        /// The only hubs that requests may name, by effective name; others are answered with 404. nil allows every name. Default nil.
+        public var allowedHubs: Set<String>?
+        /// What single hubs have otherwise than the rest, by effective name.
+        public var hubs: [String: HubException] = [:]
 
         public init(keys: AccessKeys) { self.keys = keys }
     }
 
-    let options: Options
+    var options: Options { live.withLockedValue { $0.options } }
+    private let live: NIOLockedValueBox<Live>
     /// Names this process to app servers.
     let instanceID = ConnectionID().description
+    /// The limits in force, and what they count.
+    let admission: Admission
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
     private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
-    private let upstream: Upstream?
+    private let upstream: UpstreamSource?
     private let log: MembershipLog?
-    /// Answers in place of hubs that do not exist to those who may not create them.
-    private let closedDoor: HubEndpoint
-    /// Answers app servers, of every hub.
-    private let serverEndpoint: HubEndpoint
+    /// Answers clients of ASP.NET SignalR 2.x, of every hub.
+    let classic: ClassicEndpoint
 
-    /// - Throws: ``HubDefinitionError``, in theory.
+    /// What ``apply(_:)`` replaces, with the hubs; read once or twice by a request, never by a message.
+    private struct Live {
+        var options: Options
+        /// Answers in place of hubs that do not exist to those who may not create them.
+        var closedDoor: HubEndpoint
+        /// Answers app servers, of every hub.
+        var serverEndpoint: HubEndpoint
+    }
+
+    /// - Throws: `HubDefinitionError`, in theory.
     public init(
         _ options: Options, eventLoopGroup: any EventLoopGroup, logger: Logger = Logger(label: "SignalBox")
     ) throws(HubDefinitionError) {
-        self.options = options
+        self.admission = Admission(options.limits)
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.upstream =
-            options.mode == .serverless
-            ? Upstream(options.upstream, eventLoopGroup: eventLoopGroup, logger: logger) : nil
+            options.mode == .serverless || options.hubs.values.contains { $0.mode == .serverless }
+            ? UpstreamSource(
+                Upstream(options.upstream, eventLoopGroup: eventLoopGroup, logger: logger), keys: options.keys)
+            : nil
         self.log = options.store.map { MembershipLog($0, logger: logger) }
-        var closed = options.connections
-        closed.cors = CrossOrigin(options.allowedOrigins)
-        closed.authenticator = NoIdentity()
-        closed.requiresAuthentication = true
-        self.closedDoor = try ServiceHub(
-            mode: .serverless, options: closed, relayOptions: options.relay, userGroups: UserGroups(), upstream: nil,
-            instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger
+        let classicHubs = ClassicHubs()
+        self.classic = ClassicEndpoint(
+            classicHubs, options: options.classicEndpoint, eventLoopGroup: eventLoopGroup, logger: logger)
+        let closedDoor = try ServiceHub(
+            mode: .serverless, options: Self.closedOptions(options), relayOptions: options.relay,
+            userGroups: UserGroups(), upstream: nil, gate: nil, instanceID: instanceID,
+            eventLoopGroup: eventLoopGroup, logger: logger
         ).endpoint
         let servers = Self.serverOptions(options)
-        self.serverEndpoint = HubEndpoint(
+        let serverEndpoint = HubEndpoint(
             registry: ConnectionRegistry(group: eventLoopGroup, codecs: servers.codecs, logger: logger),
             options: servers, logger: logger
         ) { [hubs] connection in
             let name = Query.value(of: "hub", in: connection.request.rawQuery).flatMap { HubName(effective: $0) }
             return ServerSession(connection, relay: name.flatMap { name in hubs.withLockedValue { $0[name] } }?.relay)
         }
+        self.live = NIOLockedValueBox(
+            Live(options: options, closedDoor: closedDoor, serverEndpoint: serverEndpoint))
+        classicHubs.use(self)
+    }
+
+    private static func closedOptions(_ options: Options) -> HubOptions {
+        var closed = options.connections
+        closed.cors = CrossOrigin(options.allowedOrigins)
+        closed.authenticator = NoIdentity()
+        closed.requiresAuthentication = true
+        return closed
+    }
+
+    // MARK: Changes
+
+    /// Takes over from `new` what may change while the service runs: keys, origins, upstream, hubs that are allowed, limits, options of
+    /// connections, and bounds. Modes, authentication as such, the scheme and the store stay as they were.
+    ///
+    /// No connection ends by this: those that are there keep the limits and timers that they came with. Requests are judged by the new
+    /// options from now on, so a token of a key that is gone opens nothing any more, a polling client's next request included.
+    public func apply(_ new: Options) async {
+        let options = live.withLockedValue { live in
+            live.options.takeOver(new)
+            live.closedDoor = HubEndpoint(live.closedDoor, options: Self.closedOptions(live.options))
+            live.serverEndpoint = HubEndpoint(live.serverEndpoint, options: Self.serverOptions(live.options))
+            return live.options
+        }
+        upstream?.replace(keys: options.keys, options.upstream) {
+            Upstream(options.upstream, eventLoopGroup: eventLoopGroup, logger: logger)
+        }
+        hubs.withLockedValue { hubs in
+            // Read again: whoever applies at the same time and comes last must not leave hubs with the options of the one before.
+            let options = self.options
+            for (name, hub) in hubs { hubs[name] = ServiceHub(hub, options: Self.connectionOptions(name, options)) }
+        }
+        await update(options.limits)
     }
 
     /// Reads what the store kept. Call it once, before the service is served.
     /// - Throws: what the store throws.
     public func restore() async throws {
+        let options = options
         guard let store = options.store else { return }
         for (hub, memberships) in Dictionary(grouping: try await store.memberships(), by: \.hub) {
             guard let name = HubName(effective: hub) else { continue }
             try hubs.withLockedValue { hubs in
-                guard hubs[name] == nil, hubs.count < self.options.maximumHubs else { return }
+                guard hubs[name] == nil, hubs.count < options.maximumHubs else { return }
                 hubs[name] = try make(name, kept: memberships)
             }
         }
@@ -114,14 +172,15 @@ public final class SignalBoxService: Sendable {
     }
 
     private func make(_ name: HubName, kept: [UserMembership]) throws(HubDefinitionError) -> ServiceHub {
-        let answerLimit = options.connections.maximumOutboundQueue
-        let upstream = upstream.map {
-            UpstreamHub(
-                upstream: $0, hub: name.description, keys: options.keys, answerLimit: answerLimit, logger: logger)
-        }
+        let options = options
+        let mode = options.hubs[name.description]?.mode ?? options.mode
+        let upstream =
+            mode == .serverless
+            ? upstream.map { UpstreamHub(source: $0, hub: name.description, logger: logger) } : nil
         return try ServiceHub(
-            mode: options.mode, options: connectionOptions(name), relayOptions: options.relay,
+            mode: mode, options: Self.connectionOptions(name, options), relayOptions: options.relay,
             userGroups: UserGroups(hub: name.description, log: log, kept: kept), upstream: upstream,
+            gate: HubGate(admission: admission, hub: name.description),
             instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
@@ -130,8 +189,8 @@ public final class SignalBoxService: Sendable {
         HubName(effective: name).flatMap { existingHub($0) }?.server.context
     }
 
-    private func connectionOptions(_ name: HubName) -> HubOptions {
-        var connections = options.connections
+    private static func connectionOptions(_ name: HubName, _ options: Options) -> HubOptions {
+        var connections = options.hubs[name.description]?.connections ?? options.connections
         let isOpen = !options.requiresAuthentication
         connections.authenticator = ClientIdentity(keys: options.keys, hub: name.description, isOpen: isOpen)
         connections.requiresAuthentication = !isOpen
@@ -142,6 +201,20 @@ public final class SignalBoxService: Sendable {
         // Identities carry an expiration only when their app asked for it.
         connections.closeOnAuthenticationExpiration = true
         return connections
+    }
+
+    // MARK: Limits
+
+    /// Puts other limits in force, for those who are there as well; nobody is sent away.
+    public func update(_ limits: ServiceLimits) async {
+        live.withLockedValue { $0.options.limits = limits }
+        admission.update(limits)
+        for (name, hub) in hubs.withLockedValue({ $0 }) {
+            let gate = HubGate(admission: admission, hub: name.description)
+            _ = await hub.registry.collect { shard in
+                shard.forEach { $0.meter = gate.meter(user: $0.userID) }
+            }
+        }
     }
 
     // MARK: Clients
@@ -159,8 +232,11 @@ public final class SignalBoxService: Sendable {
             let problem = names.isEmpty ? "is missing" : names.count > 1 ? "is repeated" : "is not a hub name"
             return .refusal(.text(.badRequest, "The query key 'hub' \(problem)."))
         }
+        if let refusal = refusal(of: name) { return .refusal(refusal) }
         if let hub = existingHub(name) { return .endpoint(hub.endpoint) }
-        guard request.method != .options, await mayEnter(name, request) else { return .endpoint(closedDoor) }
+        guard request.method != .options, await mayEnter(name, request) else {
+            return .endpoint(live.withLockedValue { $0.closedDoor })
+        }
         do {
             return .endpoint(try hub(name).endpoint)
         } catch {
@@ -169,7 +245,17 @@ public final class SignalBoxService: Sendable {
         }
     }
 
+    /// Whether requests may name this hub at all.
+    func allows(_ name: HubName) -> Bool {
+        live.withLockedValue { $0.options.allowedHubs?.contains(name.description) ?? true }
+    }
+
+    private func refusal(of name: HubName) -> HubResponse? {
+        allows(name) ? nil : .text(.notFound, "The service has no hub of that name.")
+    }
+
     private func mayEnter(_ name: HubName, _ request: HubRequest) async -> Bool {
+        let options = options
         guard options.requiresAuthentication else { return true }
         let identity = ClientIdentity(keys: options.keys, hub: name.description, isOpen: false)
         do {
@@ -201,6 +287,8 @@ public final class SignalBoxService: Sendable {
         guard names.count == 1, let name = HubName(effective: names[0]) else {
             return .refusal(.text(.badRequest, "The query must have one key 'hub', with the name of a hub."))
         }
+        if let refusal = refusal(of: name) { return .refusal(refusal) }
+        let serverEndpoint = live.withLockedValue { $0.serverEndpoint }
         if existingHub(name) == nil {
             guard await mayServe(request) else { return .endpoint(serverEndpoint) }
             do {
@@ -215,6 +303,7 @@ public final class SignalBoxService: Sendable {
     }
 
     private func mayServe(_ request: HubRequest) async -> Bool {
+        let options = options
         guard options.requiresAuthentication else { return true }
         let identity = ServerIdentity(keys: options.keys, isOpen: false)
         return (try? await identity.authenticate(request)) != nil
@@ -230,6 +319,11 @@ public final class SignalBoxService: Sendable {
         let all = hubs.withLockedValue { Array($0.values) }
         let left = await withTaskGroup(of: Int.self) { tasks in
             for hub in all { tasks.addTask { await hub.registry.drain(timeout: timeout) } }
+            tasks.addTask {
+                // Those left are counted in their hubs.
+                _ = await self.classic.carriers.drain(timeout: timeout)
+                return 0
+            }
             return await tasks.reduce(0, +)
         }
         for hub in all {
@@ -238,6 +332,8 @@ public final class SignalBoxService: Sendable {
         }
         // App servers last, once what their clients' event loops have for them, the ends of clients, is on its way.
         for hub in all { _ = await hub.registry.collect { _ in () } }
+        classic.carriers.stop()
+        let (serverEndpoint, closedDoor) = live.withLockedValue { ($0.serverEndpoint, $0.closedDoor) }
         _ = await serverEndpoint.registry.drain(timeout: .seconds(1))
         serverEndpoint.stop()
         serverEndpoint.registry.stop()

@@ -1,4 +1,4 @@
-// SignalBox: options from environment variables
+// SignalBox: options from environment variables and from a configuration file
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
@@ -23,28 +23,36 @@ enum Setting: ExpressibleByStringLiteral {
 
     var variable: String { "SIGNALBOX_" + name.uppercased().replacing("-", with: "_") }
 
-    /// The option as it would stand on the command line.
-    func arguments(for text: String) throws -> [String] {
+    /// The values that a variable's text stands for.
+    func values(in text: String) throws -> [String] {
         switch self {
-        case .value: return ["--\(name)", text]
-        case .list:
-            return text.split(separator: ",").flatMap { ["--\(name)", $0.trimmingPrefix { $0 == " " }.description] }
+        case .value: return [text]
+        case .list: return text.split(separator: ",").map { $0.trimmingPrefix { $0 == " " }.description }
         case .flag:
             switch text.lowercased() {
-            case "true", "1", "yes", "on": return ["--\(name)"]
-            case "false", "0", "no", "off", "": return []
+            case "true", "1", "yes", "on": return ["true"]
+            case "false", "0", "no", "off", "": return ["false"]
             default: throw ValidationError("\(variable) must be true or false, not '\(text)'.")
             }
         }
     }
+
+    /// The option as it would stand on the command line.
+    func arguments(for values: [String]) -> [String] {
+        switch self {
+        // One word, since a value may begin with a dash.
+        case .value, .list: values.map { "--\(name)=\($0)" }
+        case .flag: values == ["true"] ? ["--\(name)"] : []
+        }
+    }
 }
 
-/// A command whose options environment variables can set.
+/// A command whose options environment variables can set, and a configuration file if `config` is among them.
 protocol Configurable: ParsableCommand {
     static var settings: [Setting] { get }
 }
 
-/// The environment as further arguments, so that one parser checks both and reports the same errors.
+/// What surrounds a command line. It becomes further arguments, so that one parser checks everything and reports the same errors.
 struct Environment {
     private let configuration: ConfigReader
 
@@ -52,8 +60,14 @@ struct Environment {
         self.configuration = configuration.scoped(to: "signalbox")
     }
 
-    /// Puts the settings of the command that `arguments` name right behind its name, but those that `arguments` set themselves.
+    /// The command line with all that counts beside it.
     func adding(to arguments: [String], of root: any ParsableCommand.Type) throws -> [String] {
+        try resolve(arguments, of: root).arguments
+    }
+
+    /// Everything that is set for the command that `arguments` name: flags count more than variables, and variables more than the file.
+    /// - Throws: ``BadConfiguration`` with all problems of the file, ``Failure`` when it cannot be read, `ValidationError` for a variable.
+    func resolve(_ arguments: [String], of root: any ParsableCommand.Type) throws -> Resolution {
         var command = root
         var words = arguments[...]
         while let word = words.first,
@@ -62,12 +76,20 @@ struct Environment {
             command = next
             words.removeFirst()
         }
-        guard let configurable = command as? any Configurable.Type else { return arguments }
-        let given = Set(words.prefix { $0 != "--" }.map { $0.prefix { $0 != "=" } })
-        let added = try configurable.settings.filter { !given.contains("--\($0.name)") }.flatMap { setting in
-            try configuration.string(forKey: ConfigKey([setting.name]), isSecret: setting.name.hasSuffix("-key"))
-                .map(setting.arguments(for:)) ?? []
+        let settings = (command as? any Configurable.Type)?.settings ?? []
+        var resolution = Resolution(
+            command: Array(arguments[..<words.startIndex]), words: Array(words), settings: settings)
+        for setting in settings where resolution[setting.name] == nil {
+            guard let text = text(of: setting) else { continue }
+            resolution.add(setting, try setting.values(in: text), from: .variable)
         }
-        return arguments[..<words.startIndex] + added + words
+        guard !words.contains("--help"), !words.contains("-h"), let path = resolution["config"]?.values.last else {
+            return resolution
+        }
+        return try resolution.adding(ConfigurationFile(path: path), of: root)
+    }
+
+    private func text(of setting: Setting) -> String? {
+        configuration.string(forKey: ConfigKey([setting.name]), isSecret: setting.name.hasSuffix("-key"))
     }
 }

@@ -8,6 +8,8 @@ import Foundation
 struct Failure: Error, CustomStringConvertible {
     enum Code: Int32 {
         case general = 1
+        /// A file that is to be read is not there.
+        case noInput = 66
         /// The service cannot be reached.
         case unavailable = 69
         /// A file could not be written.

@@ -17,10 +17,12 @@ struct Serve: AsyncParsableCommand, Configurable {
         abstract: "Serve clients and REST callers.",
         discussion: """
             Prints a line with the connection string once it listens. SIGTERM and SIGINT end it in order: clients are told to come \
-            back, and have 10 seconds; a second signal ends it at once.
+            back, and have 10 seconds; a second signal ends it at once. With --config, SIGHUP reads the file again: keys, origins, \
+            upstream, limits, certificates and the log level change without anybody being disconnected.
 
             Examples:
               signalbox serve
+              signalbox serve --config signalbox.yaml
               signalbox serve --playground --port 0
               signalbox serve --host 0.0.0.0 --tls-certificate cert.pem --tls-key key.pem
               signalbox serve --no-auth --allow-origin http://localhost:3000
@@ -29,18 +31,32 @@ struct Serve: AsyncParsableCommand, Configurable {
             """)
 
     static let settings: [Setting] = [
-        "host", "port", "tls-certificate", "tls-key", "threads",
+        "config", "host", "port", "tls-certificate", "tls-key", .list("listen"), "threads",
         "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
+        .list("allow-hub"), .list("hub-setting"),
         .flag("playground"), .flag("classic-jsonp"),
         .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
         "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
-        .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"), "log-level",
+        "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
+        "log-level",
+        "maximum-connections", "maximum-connections-per-hub", "maximum-connections-per-user", .list("hub-quota"),
+        .list("user-quota"), "connects-per-second",
+        "messages-per-second", "bytes-per-second", "messages-per-second-per-user", "bytes-per-second-per-user",
+        "requests-per-second",
     ]
+
+    @Option(
+        help: ArgumentHelp(
+            "A file with settings, YAML or JSON; options and variables win. signalbox print-config --defaults shows what it may say. [SIGNALBOX_CONFIG]",
+            valueName: "file"),
+        completion: .file(extensions: ["yaml", "yml", "json"]))
+    var config: String?
 
     @OptionGroup(title: "Listening") var listening: Listening
     @OptionGroup(title: "Access") var access: Access
     @OptionGroup(title: "Serverless mode") var serverless: Serverless
     @OptionGroup(title: "Connections") var connections: Connections
+    @OptionGroup(title: "Limits (0 is no limit)") var limits: Limits
 
     @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
     var playground = false
@@ -52,19 +68,18 @@ struct Serve: AsyncParsableCommand, Configurable {
     var logLevel = Logger.Level.notice
 
     func validate() throws {
-        if !serverless.upstream.isEmpty, access.mode != .serverless {
+        let isServerless =
+            access.mode == .serverless || access.hubSetting.contains { $0.option == "mode" && $0.value == "serverless" }
+        if !serverless.upstream.isEmpty, !isServerless {
             throw ValidationError("--upstream needs --mode serverless.")
         }
     }
 
     func run() async throws {
         try await reportingFailures {
-            LoggingSystem.bootstrap { [logLevel] label in
-                var handler = StreamLogHandler.standardError(label: label)
-                handler.logLevel = logLevel
-                return handler
-            }
-            try await Server(self).run()
+            let threshold = LogThreshold(logLevel)
+            LoggingSystem.bootstrap { threshold.applied(to: StreamLogHandler.standardError(label: $0)) }
+            try await Server(self, threshold: threshold).run()
         }
     }
 }
@@ -88,6 +103,12 @@ extension Serve {
             completion: .file(extensions: ["pem", "key"]))
         var tlsKey: String?
 
+        @Option(
+            help: ArgumentHelp(
+                "A further place to listen at: http://HOST:PORT, or 'https://HOST:PORT;certificate=FILE;key=FILE'; repeat it for several (commas in the variable). [SIGNALBOX_LISTEN]",
+                valueName: "place"))
+        var listen: [Listener] = []
+
         @Option(help: ArgumentHelp("Event loops, one thread each. [SIGNALBOX_THREADS]", valueName: "number"))
         var threads = ProcessInfo.processInfo.activeProcessorCount
 
@@ -99,6 +120,13 @@ extension Serve {
             guard (tlsCertificate == nil) == (tlsKey == nil) else {
                 throw ValidationError("--tls-certificate and --tls-key go together.")
             }
+        }
+
+        /// Every place, the one that is named first of all.
+        var places: [Listener] {
+            var tls: TLSFiles?
+            if let tlsCertificate, let tlsKey { tls = TLSFiles(certificate: tlsCertificate, key: tlsKey) }
+            return [Listener(host: host, port: port, tls: tls)] + listen
         }
     }
 
@@ -147,13 +175,28 @@ extension Serve {
                 valueName: "origin"))
         var allowOrigin: [String] = []
 
+        @Option(
+            help: ArgumentHelp(
+                "A hub that may be used; repeat it for several (commas in the variable). (default: all) [SIGNALBOX_ALLOW_HUB]",
+                valueName: "name"))
+        var allowHub: [String] = []
+
+        @Option(
+            help: ArgumentHelp(
+                "An option for one hub alone: chat/mode=serverless, chat/client-timeout=1m …, for mode and the options of connections; repeat it for several (commas in the variable). [SIGNALBOX_HUB_SETTING]",
+                valueName: "hub/option=value"))
+        var hubSetting: [HubSetting] = []
+
         @Flag(
             help:
-                "Answer JSONP requests of the playground's old clients, which any page can send. [SIGNALBOX_CLASSIC_JSONP]"
+                "Answer JSONP requests of ASP.NET SignalR 2.x clients, which any page can send. [SIGNALBOX_CLASSIC_JSONP]"
         )
         var classicJsonp = false
 
         func validate() throws {
+            if let name = allowHub.first(where: { HubName(effective: $0) == nil }) {
+                throw ValidationError("--allow-hub: '\(name)' is not the name of a hub.")
+            }
             guard !noAuth else { return }
             if let accessKey, !AccessKeys.isLongEnough(accessKey) {
                 throw ValidationError(
@@ -165,8 +208,8 @@ extension Serve {
             if let secondaryAccessKey, !AccessKeys.isLongEnough(secondaryAccessKey) {
                 throw ValidationError(
                     """
-                    The secondary access key has \(secondaryAccessKey.count) characters, and \
-                    \(AccessKeys.minimumLength) are needed.
+                    The second key has \(secondaryAccessKey.count) characters, and \(AccessKeys.minimumLength) are needed; \
+                    make a longer one for --secondary-access-key, or leave it out.
                     """)
             }
         }
@@ -255,6 +298,12 @@ extension Serve {
                 valueName: "size"))
         var maximumQueue = ByteCount(standard.maximumOutboundQueue)
 
+        @Option(
+            help: ArgumentHelp(
+                "The transports that clients may use, separated by commas: webSockets, serverSentEvents, longPolling, and foreverFrame for old browsers. [SIGNALBOX_TRANSPORTS]",
+                valueName: "names"))
+        var transports = TransportList.all
+
         @Flag(help: "Compress WebSocket messages for clients that offer it. [SIGNALBOX_WEBSOCKET_COMPRESSION]")
         var websocketCompression = false
 
@@ -271,6 +320,7 @@ extension Serve {
             options.clientTimeout = clientTimeout.duration
             options.maximumReceiveMessageSize = maximumMessageSize.bytes == 0 ? nil : maximumMessageSize.bytes
             options.maximumOutboundQueue = maximumQueue.bytes
+            options.transports = transports.kinds
             options.webSocketCompression = websocketCompression
             options.allowStatefulReconnects = statefulReconnect
             options.detailedErrors = detailedErrors

@@ -3,12 +3,10 @@
 
 import Foundation
 import Hummingbird
-import HummingbirdCore
-import HummingbirdTLS
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOSSL
 import ServiceLifecycle
 import SignalR
 import SignalRAccess
@@ -27,20 +25,18 @@ struct Server {
     private let key: String
     private let group: MultiThreadedEventLoopGroup
     private let service: SignalBoxService
+    private let doors: [Door]
+    private let threshold: LogThreshold
     private let logger = Logger(label: "signalbox")
 
-    init(_ options: Serve) throws {
+    /// - Parameter threshold: what the log goes by.
+    init(_ options: Serve, threshold: LogThreshold) throws {
         self.options = options
+        self.threshold = threshold
         self.key = try options.access.key()
+        self.doors = try options.listening.places.map { try Door($0) }
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: options.listening.threads)
-        var settings = SignalBoxService.Options(
-            keys: AccessKeys(key, secondary: options.access.secondaryAccessKey))
-        settings.mode = options.access.mode
-        settings.requiresAuthentication = !options.access.noAuth
-        settings.connections = options.connections.hubOptions
-        if !options.access.allowOrigin.isEmpty { settings.allowedOrigins = options.access.allowOrigin }
-        settings.upstream = try options.serverless.options()
-        if options.listening.tlsCertificate != nil { settings.scheme = "https" }
+        var settings = try options.serviceOptions(key: key)
         settings.store = try options.access.database.map(Self.store)
         self.service = try SignalBoxService(settings, eventLoopGroup: group, logger: logger)
     }
@@ -66,17 +62,21 @@ struct Server {
             options.playground
             ? try Playground(
                 router, options: playgroundOptions, classic: try classicOptions, group: group) : nil
-        let app = Application(
-            router: router, server: try server(router),
-            configuration: .init(
-                address: .hostname(options.listening.host, port: options.listening.port), backlog: 1024),
-            onServerRunning: { announce($0) }, eventLoopGroupProvider: .shared(group), logger: logger)
+        let ready = Ready(count: doors.count) { announce($0) }
+        let apps = try doors.enumerated().map { index, door in
+            try door.service(router, group: group, logger: logger) { ready.note($0, of: index) }
+        }
         let draining = Draining {
             await playground?.drain(timeout: Self.drainTime)
             await service.drain(timeout: Self.drainTime)
         }
         // The last service stops first: no new clients, and those there are told to leave; then hub code may finish.
-        var configuration = ServiceGroupConfiguration(services: [draining, app], logger: logger)
+        // One that fails ends the others in order, too.
+        let services = ([draining as any Service] + apps).map {
+            ServiceGroupConfiguration.ServiceConfiguration(
+                service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
+        }
+        var configuration = ServiceGroupConfiguration(services: services, logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainTime
         try await run(ServiceGroup(configuration: configuration))
     }
@@ -87,6 +87,7 @@ struct Server {
             var classic = ClassicOptions()
             classic.keys = try ClassicKeys(secrets: [key])
             classic.cors = playgroundOptions.cors
+            classic.transports = options.connections.transports.names
             classic.enableJSONP = options.access.classicJsonp
             classic.maximumOutboundQueue = options.connections.maximumQueue.bytes
             return classic
@@ -99,39 +100,22 @@ struct Server {
         return options
     }
 
-    // MARK: TLS
-
-    private func server(_ router: Router<BasicRequestContext>) throws -> HTTPServerBuilder {
-        guard let certificate = options.listening.tlsCertificate, let key = options.listening.tlsKey else {
-            return .signalR(router)
-        }
-        return try .tls(.signalR(router), tlsConfiguration: tls(certificate, key))
-    }
-
-    private func tls(_ certificate: String, _ key: String) throws -> TLSConfiguration {
-        let chain: [NIOSSLCertificate]
-        do {
-            chain = try NIOSSLCertificate.fromPEMFile(certificate)
-        } catch {
-            throw Failure(.configuration, "cannot read a certificate from \(certificate)")
-        }
-        do {
-            let key = try NIOSSLPrivateKey(file: key, format: .pem)
-            return .makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
-        } catch {
-            throw Failure(.configuration, "cannot read a private key from \(key)")
-        }
-    }
-
     // MARK: Life
 
     private func run(_ services: ServiceGroup) async throws {
         // Trapped before anybody is told that the server is ready, since the next thing they do may be to end it.
-        let trapped = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        // Without a file there is nothing to read again, and SIGHUP says that the terminal is gone.
+        let reload =
+            options.config == nil
+            ? nil : try Reload(service, doors: doors, threshold: threshold, key: key, logger: logger)
+        let trapped = await UnixSignalsSequence(trapping: [.sigterm, .sigint] + (reload == nil ? [] : [.sighup]))
         let signals = Task {
-            var isEnding = false
+            var (isEnding, reload) = (false, reload)
             for await signal in trapped {
+                if signal == .sighup {
+                    await reload?.run()
+                    continue
+                }
                 if isEnding { exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
                 isEnding = true
                 logger.notice("Ending", metadata: ["signal": "\(signal)"])
@@ -143,8 +127,6 @@ struct Server {
             try await services.run()
         } catch let failure as Failure {
             throw failure
-        } catch let error as IOError {
-            throw Failure(.unavailable, Self.explain(error, options.listening))
         } catch is CancellationError {
             logger.warning("Clients were still there after the time to leave.")
         } catch {
@@ -152,37 +134,37 @@ struct Server {
         }
     }
 
-    private static func explain(_ error: IOError, _ listening: Serve.Listening) -> String {
-        let place = "\(listening.host):\(listening.port)"
-        return switch error.errnoCode {
-        case EADDRINUSE: "\(place) is in use by another program; choose another --port, or 0 for a free one"
-        case EACCES: "not allowed to listen on \(place); ports below 1024 need special rights"
-        case EADDRNOTAVAIL: "\(listening.host) is not an address of this machine"
-        default: "cannot listen on \(place): \(String(cString: strerror(error.errnoCode)))"
-        }
-    }
-
     // MARK: Ready
 
-    /// Written at once, since scripts wait for it.
-    private func announce(_ channel: any Channel) {
-        let scheme = options.listening.tlsCertificate == nil ? "http" : "https"
-        let url =
-            "\(scheme)://\(Self.reachable(options.listening.host)):\(channel.localAddress?.port ?? options.listening.port)"
-        let connectionString = ConnectionString(endpoint: url, accessKey: key).connectionString
+    /// Written at once, since scripts wait for it, and when every door is open.
+    private func announce(_ channels: [any Channel]) {
+        let urls = zip(doors, channels).map { $0.url(of: $1) }
+        let connectionString = ConnectionString(endpoint: urls[0], accessKey: key).connectionString
         var text =
-            "SignalBox listens on \(url)\(options.access.noAuth ? ", open to everybody" : ""): \(connectionString)\n"
-        if options.playground { text += "Playground: \(url)/\n" }
+            "SignalBox listens on \(urls[0])\(options.access.noAuth ? ", open to everybody" : ""): \(connectionString)\n"
+        for url in urls.dropFirst() { text += "Listening on \(url), too\n" }
+        if options.playground { text += "Playground: \(urls[0])/\n" }
         FileHandle.standardOutput.write(Data(text.utf8))
     }
+}
 
-    /// An address that stands for all of them is no place to connect to.
-    private static func reachable(_ host: String) -> String {
-        switch host {
-        case "0.0.0.0": "127.0.0.1"
-        case "::": "[::1]"
-        default: host.contains(":") ? "[\(host)]" : host
+/// Collects the doors' channels until all are there.
+private final class Ready: Sendable {
+    private let channels: NIOLockedValueBox<[Int: any Channel]> = .init([:])
+    private let count: Int
+    private let done: @Sendable ([any Channel]) -> Void
+
+    init(count: Int, done: @escaping @Sendable ([any Channel]) -> Void) {
+        self.count = count
+        self.done = done
+    }
+
+    func note(_ channel: any Channel, of index: Int) {
+        let all: [any Channel]? = channels.withLockedValue { channels in
+            channels[index] = channel
+            return channels.count == count ? channels.sorted { $0.key < $1.key }.map(\.value) : nil
         }
+        if let all { done(all) }
     }
 }
 

@@ -9,12 +9,12 @@ package struct SignalBox: AsyncParsableCommand {
         abstract: "Real-time messages for SignalR clients, from your own machine.",
         discussion: """
             Every option can be set by an environment variable, too: SIGNALBOX_ and the option's name in capitals, such as \
-            SIGNALBOX_ACCESS_KEY for --access-key. Options on the command line win.
+            SIGNALBOX_ACCESS_KEY for --access-key. Options on the command line win. serve reads a configuration file, too (--config).
 
             Completion for your shell: signalbox --generate-completion-script bash (or zsh, fish).
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Token.self, Send.self])
+        subcommands: [Serve.self, Token.self, Send.self, CheckConfig.self, PrintConfig.self])
 
     package init() {}
 
@@ -22,6 +22,10 @@ package struct SignalBox: AsyncParsableCommand {
         do {
             let arguments = try Environment().adding(to: Array(CommandLine.arguments.dropFirst()), of: Self.self)
             await main(arguments)
+        } catch let problem as BadConfiguration {
+            exit(withError: problem.report())
+        } catch let failure as Failure {
+            exit(withError: failure.report())
         } catch {
             exit(withError: error)
         }

@@ -145,6 +145,35 @@ import Testing
         }
     }
 
+    @Test func `A POST before the transport waits when it is too much to keep`() async throws {
+        try await withServer {
+            $0.transportMaximumBufferSize = 1000
+        } _: { server in
+            let target = try await target(server)
+            #expect(try await server.request("POST", target, body: String(buffer: Self.handshake)).status == 200)
+            let long = String(repeating: "x", count: 2000)
+            let call = "{\"type\":1,\"invocationId\":\"1\",\"target\":\"Echo\",\"arguments\":[\"\(long)\"]}\u{1E}"
+            async let reply = server.request("POST", target, body: call)
+            let client = try await LongPollingClient(server, target, headers: [])
+            var received = ""
+            while !received.contains(long) { received += String(buffer: try #require(try await client.receive())) }
+            #expect(received == "{}\u{1E}{\"type\":3,\"invocationId\":\"1\",\"result\":\"\(long)\"}\u{1E}")
+            #expect(try await reply.status == 200)
+        }
+    }
+
+    @Test func `A POST that waits for a transport which never comes`() async throws {
+        try await withServer {
+            $0.transportMaximumBufferSize = 1000
+            $0.disconnectTimeout = .seconds(1)
+        } _: { server in
+            let target = try await target(server)
+            let reply = try await server.request("POST", target, body: String(repeating: "x", count: 70_000))
+            #expect(reply.status == 404)
+            #expect(reply.text.isEmpty)
+        }
+    }
+
     @Test func `A POST to a connection that is over`() async throws {
         try await withServer { server in
             let client = try await server.client(Wire(transport: .longPolling, hubProtocol: .json))

@@ -5,6 +5,7 @@ import InMemoryTracing
 import Metrics
 import MetricsTestKit
 import SignalR
+import SignalRService
 import SignalRWire
 import Testing
 import Tracing
@@ -47,6 +48,21 @@ private enum Process {
                 "signalr.server.connection.duration", [("signalr.connection.status", "normal_closure"), transport])
             #expect(!duration.values.isEmpty)
         }
+    }
+
+    @Test func `Refusals are counted by reason`() async throws {
+        let metrics = Process.metrics
+        let reason = [("signalr.refusal.reason", "connections")]
+        let before = metrics.counterTotal(label: "signalr.server.refused", dimensions: reason)
+        try await withService {
+            $0.limits.connections = 0
+        } _: { world in
+            let headers = [("Authorization", "Bearer \(world.token())")]
+            let reply = try await world.server.request(
+                "POST", "/client/negotiate?hub=chat", headers: headers, body: "")
+            #expect(reply.status == 429)
+        }
+        #expect(metrics.counterTotal(label: "signalr.server.refused", dimensions: reason) > before)
     }
 
     @Test func `A call has a span, whose parent comes with the message`() async throws {

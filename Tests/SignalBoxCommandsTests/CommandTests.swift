@@ -40,7 +40,7 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
     @Test func argumentsAreNotOptions() throws {
         let arguments = try environment(["SIGNALBOX_HUB": "h"]).adding(
             to: ["send", "t", "--", "--hub"], of: SignalBox.self)
-        #expect(arguments == ["send", "--hub", "h", "t", "--", "--hub"])
+        #expect(arguments == ["send", "--hub=h", "t", "--", "--hub"])
     }
 
     @Test(arguments: [[], ["--help"], ["token"], ["serv"]])
@@ -50,7 +50,7 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
 
     @Test func commandsBelowCommandsAreFound() throws {
         let arguments = try environment(["SIGNALBOX_HUB": "h"]).adding(to: ["token", "client"], of: SignalBox.self)
-        #expect(arguments == ["token", "client", "--hub", "h"])
+        #expect(arguments == ["token", "client", "--hub=h"])
     }
 
     @Test func flagsAreTrueOrFalse() {
@@ -60,7 +60,9 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         #expect(error?.message.contains("SIGNALBOX_NO_AUTH") == true)
     }
 
-    static let commands: [any Configurable.Type] = [Serve.self, ClientToken.self, RestToken.self, Send.self]
+    static let commands: [any Configurable.Type] = [
+        Serve.self, ClientToken.self, RestToken.self, Send.self, CheckConfig.self, PrintConfig.self,
+    ]
 
     /// An option without a variable, or a help text without its name, is a mistake.
     @Test(arguments: commands.indices)
@@ -79,7 +81,9 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         ["--mode", "serverless", "--upstream", "nowhere"], ["--upstream", "http://localhost"],
         ["--mode", "serverless", "--upstream", "http://localhost/{user}"], ["--upstream-concurrency", "0"],
         ["--upstream-timeout", "never"], ["--handshake-timeout", "0"], ["--maximum-queue", "many"],
-        ["--mode", "other"], ["extra"], ["--unknown"],
+        ["--listen", "localhost"], ["--listen", "https://localhost:1"], ["--hub-setting", "chat/port=1"],
+        ["--hub-setting", "chat/client-timeout=soon"], ["--allow-hub", "7"], ["--mode", "other"], ["extra"],
+        ["--unknown"], ["--transports", "foreverFrame"], ["--transports", "carrierPigeon"], ["--transports", ""],
     ])
     func mistakesAreUsageErrors(_ options: [String]) {
         let error = #expect(throws: (any Error).self) { try SignalBox.parseAsRoot(["serve"] + options) }
@@ -124,6 +128,13 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         #expect(options.webSocketCompression && options.allowStatefulReconnects && options.detailedErrors)
     }
 
+    @Test func transportsAreAListInAnyCase() throws {
+        let transports = try Serve.parse(["--transports", "longpolling, WEBSOCKETS"]).connections.transports
+        #expect(transports.names == [.longPolling, .webSockets])
+        #expect(transports.kinds == [.webSockets, .longPolling])
+        #expect(transports.description == "longPolling,webSockets")
+    }
+
     @Test func defaultsAreThoseOfTheLibrary() throws {
         let (options, standard) = (try Serve.parse([]).connections.hubOptions, HubOptions())
         #expect(options.handshakeTimeout == standard.handshakeTimeout)
@@ -131,6 +142,7 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
         #expect(options.clientTimeout == standard.clientTimeout)
         #expect(options.maximumReceiveMessageSize == standard.maximumReceiveMessageSize)
         #expect(options.maximumOutboundQueue == standard.maximumOutboundQueue)
+        #expect(options.transports == standard.transports)
     }
 }
 

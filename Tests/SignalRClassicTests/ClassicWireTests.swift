@@ -167,12 +167,27 @@ private func text(_ write: (inout ByteBuffer) throws -> Void) rethrows -> String
         #expect(try MessageCursor.read(written, process: Self.process) == cursor)
     }
 
-    @Test(arguments: ["d-00000001-A,1", "s-0,1", "x", "d-", "d-5F2A91C"])
+    @Test func `Places in shared streams follow, and mean something elsewhere`() throws {
+        let places: [MessageCursor.Place] = [.init(stream: 0xAF, position: 7), .init(stream: 1, position: .max)]
+        let cursor = MessageCursor(process: Self.process, loop: 1, sequence: 2, places: places)
+        let written = text { cursor.write(into: &$0) }
+        #expect(written == "d-5F2A91C3-B,2~AF,7~1,FFFFFFFFFFFFFFFF")
+        #expect(try MessageCursor.read(written, process: Self.process) == cursor)
+        #expect(try MessageCursor.read(written, process: 1) == cursor)
+    }
+
+    @Test(arguments: [
+        "d-00000001-A,1", "s-0,1", "x", "d-", "d-5F2A91C", "d-1-A,1", "d-1-A,1~", "d-1-A,1~1", "d-1-A,1~01,1",
+        "d-1-A,1~1,1,1", "d-1-A,1~100000000,1", "d-1-A,1" + String(repeating: "~1,1", count: 65),
+    ])
     func `Others' cursors are none`(text: String) throws {
         #expect(try MessageCursor.read(text, process: Self.process) == nil)
     }
 
-    @Test(arguments: ["", "A", ",1", "A,", "A,G", "A,1|A,2", "A,1,2", "A,ab", "é,1", "A,11111111111111111", "AAAAA,1"])
+    @Test(arguments: [
+        "", "A", ",1", "A,", "A,G", "A,1|A,2", "A,1,2", "A,ab", "é,1", "A,11111111111111111", "AAAAA,1", "A,1~",
+        "A,1~x,1", "A,1-B",
+    ])
     func `Own cursors that are malformed fail`(rest: String) {
         #expect(throws: HubProtocolError.self) {
             try MessageCursor.read("d-5F2A91C3-\(rest)", process: Self.process)

@@ -21,12 +21,13 @@ final class MemoryClient: Sendable {
     let version: String?
     let data: String?
     let user: String?
-    let loop = NIOAsyncTestingEventLoop()
+    let loop: NIOAsyncTestingEventLoop
 
     init(
         _ endpoint: ClassicEndpoint, path: String = "/signalr", version: String? = "2.1",
-        data: String? = Stage.chatData, user: String? = nil
+        data: String? = Stage.chatData, user: String? = nil, on loop: NIOAsyncTestingEventLoop = .init()
     ) async throws {
+        self.loop = loop
         self.endpoint = endpoint
         self.path = path
         self.version = version
@@ -234,6 +235,35 @@ final class MemoryStream: @unchecked Sendable {
     func send(_ text: String) async throws {
         var frame = ByteBuffer()
         WebSocketFrame.write(opcode: .text, payload: ByteBuffer(string: text), mask: 0x1234_5678, into: &frame)
+        try await self.channel.writeInbound(frame)
+        await self.channel.testingEventLoop.run()
+    }
+
+    /// One message in several frames.
+    func send(pieces: [String], binary: Bool = false) async throws {
+        var bytes = ByteBuffer()
+        for (index, piece) in pieces.enumerated() {
+            let opcode: WebSocketOpcode = index > 0 ? .continuation : binary ? .binary : .text
+            WebSocketFrame.write(
+                opcode: opcode, payload: ByteBuffer(string: piece), final: index == pieces.count - 1,
+                mask: 0x1234_5678, into: &bytes)
+        }
+        try await self.channel.writeInbound(bytes)
+        await self.channel.testingEventLoop.run()
+    }
+
+    /// What has left the channel and was not read here yet.
+    func rest() async throws -> String {
+        var text = ""
+        while let more = try await self.channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: more) }
+        return text
+    }
+
+    /// Leaves as a browser does whose page goes away.
+    func sendClose() async throws {
+        var frame = ByteBuffer()
+        WebSocketFrame.write(
+            opcode: .close, payload: ByteBuffer(bytes: [0x03, 0xE9]), mask: 0x1234_5678, into: &frame)
         try await self.channel.writeInbound(frame)
         await self.channel.testingEventLoop.run()
     }

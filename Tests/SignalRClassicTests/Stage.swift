@@ -31,6 +31,8 @@ final class Diary: Sendable {
 /// A hub with one method for each rule.
 struct ChatHub: Hub {
     let diary: Diary
+    /// Lets go of those who wait in `hold`.
+    let gate = Diary()
 
     static let methods: [HubMethodDefinition<ChatHub>] = [
         .init("send", parameters: 1) { arguments in
@@ -105,6 +107,25 @@ struct ChatHub: Hub {
                 return .void
             }
         },
+        .init("hold") { _ in
+            { hub, _ in
+                _ = await hub.gate.next()
+                return .void
+            }
+        },
+        .init("release") { _ in
+            { hub, _ in
+                hub.gate.write("open")
+                return .void
+            }
+        },
+        .init("enterAndGreet") { _ in
+            { _, context in
+                try await context.groups.add(context.connectionID, to: "hall")
+                try await context.clients.group("hall").send("receive", "hello")
+                return .void
+            }
+        },
         .init("secret", policies: ["nobody"]) { _ in { _, _ in .void } },
     ]
 
@@ -150,7 +171,9 @@ struct Stage: Sendable {
     let server: ClassicServer
 
     init(
-        _ change: (inout ClassicOptions) -> Void = { _ in }, hub: (inout HubOptions) -> Void = { _ in }
+        _ change: (inout ClassicOptions) -> Void = { _ in }, hub: (inout HubOptions) -> Void = { _ in },
+        chat makeBackplane: (ConnectionRegistry, ClientResults) -> any Backplane = MemoryBackplane.init,
+        news makeNewsBackplane: (ConnectionRegistry, ClientResults) -> any Backplane = MemoryBackplane.init
     ) throws {
         var (options, hubOptions) = (ClassicOptions(), HubOptions())
         options.keys = try ClassicKeys(secrets: [Self.secret])
@@ -159,8 +182,11 @@ struct Stage: Sendable {
         change(&options)
         hub(&hubOptions)
         let group = MultiThreadedEventLoopGroup.singleton
-        self.chat = try HubServer(ChatHub(diary: diary), options: hubOptions, eventLoopGroup: group, logger: quiet)
-        self.news = try HubServer(NewsHub(), eventLoopGroup: group, logger: quiet)
+        self.chat = try HubServer(
+            ChatHub(diary: diary), options: hubOptions, eventLoopGroup: group, logger: quiet,
+            makeBackplane: makeBackplane)
+        self.news = try HubServer(
+            NewsHub(), options: HubOptions(), eventLoopGroup: group, logger: quiet, makeBackplane: makeNewsBackplane)
         self.server = try ClassicServer(
             hubs: [ClassicHub(chat), ClassicHub(news)], options: options, eventLoopGroup: group, logger: quiet)
         self.endpoint = server.endpoint

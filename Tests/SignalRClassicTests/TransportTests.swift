@@ -108,10 +108,7 @@ import Testing
         #expect(try await events.initial()?["S"] == 1)
         let known = try #require(await stage.server.clients().first)
         #expect(
-            known.uses == [
-                .init(transport: .webSockets, occasion: .first),
-                .init(transport: .serverSentEvents, occasion: .fallback),
-            ])
+            known.transports.description == "serverSentEvents, after webSockets (given up by the client)")
         #expect(known.transport == .serverSentEvents)
         #expect(known.hubs == ["ChatHub"])
     }

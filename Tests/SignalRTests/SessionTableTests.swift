@@ -15,7 +15,7 @@ import Testing
     init() { self.registry = ConnectionRegistry(group: loop, codecs: [], logger: Logger(label: "test")) }
 
     private func table(lifetime: Duration = .seconds(1000), capacity: Int = 10) -> SessionTable {
-        SessionTable(eventLoop: loop, lifetime: lifetime, capacity: capacity)
+        SessionTable(eventLoop: loop, lifetime: lifetime, capacity: capacity, earlyLimit: 1000)
     }
 
     private func pending() -> SessionTable.Pending { .init(id: ConnectionID(), isStateful: false) }
@@ -43,7 +43,7 @@ import Testing
         #expect(table.insert(pending(), token: token))
         #expect(kind(table[token]) == "pending")
         let connection = Connection.forTests(registry, on: loop)
-        guard case .made(let made, nil) = table.activate(token, as: .webSockets, make: { _ in connection }) else {
+        guard case .made(let made, _) = table.activate(token, as: .webSockets, make: { _ in connection }) else {
             Issue.record("not made")
             return
         }
@@ -68,26 +68,6 @@ import Testing
         _ = table.activate(second, as: .longPolling) { _ in Connection.forTests(registry, on: loop) }
         #expect(table.insert(pending(), token: ConnectionID()))
         #expect(!table.insert(pending(), token: ConnectionID()))
-    }
-
-    @Test func `Early bytes are kept up to the limit`() {
-        let (table, token) = (table(), ConnectionID())
-        _ = table.insert(pending(), token: token)
-        #expect(table.keep(ByteBuffer(string: "abc"), for: token, limit: 5))
-        #expect(!table.keep(ByteBuffer(string: "def"), for: token, limit: 5))
-        #expect(table.keep(ByteBuffer(string: "de"), for: token, limit: 5))
-        #expect(!table.keep(ByteBuffer(string: "x"), for: ConnectionID(), limit: 5))
-        guard
-            case .made(_, let early) = table.activate(
-                token, as: .longPolling,
-                make: { _ in
-                    Connection.forTests(registry, on: loop)
-                })
-        else {
-            Issue.record("not made")
-            return
-        }
-        #expect(early == ByteBuffer(string: "abcde"))
     }
 
     @Test func `The end lingers for one last poll, where that is wanted`() {

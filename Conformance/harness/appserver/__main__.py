@@ -11,6 +11,7 @@ import signal
 import sys
 
 from harness.appserver.app import SHUTDOWN, AppServer
+from harness.appserver.aspnet import ChatApp
 from harness.appserver.endpoint import Endpoint
 from harness.appserver.hub import Sender, TestHub
 from harness.appserver.negotiate import serve
@@ -31,7 +32,7 @@ async def obey(app: AppServer):
 
 async def carry_out(app: AppServer, name: str, arguments: list):
     try:
-        report("did", value=await getattr(Sender(app), name)(*arguments))
+        report("did", value=await getattr(app if isinstance(app, ChatApp) else Sender(app), name)(*arguments))
     except Exception as error:
         report("did", error=f"{type(error).__name__}: {error}")
 
@@ -45,12 +46,16 @@ async def main():
     parser.add_argument("--shutdown", choices=SHUTDOWN, default="off")
     parser.add_argument("--sticky", choices=["Preferred", "Required"])
     parser.add_argument("--untyped", action="store_true", help="an SDK of before 2025, that sends slices of the hub's output")
+    parser.add_argument("--application", help="a classic app server (ASP.NET SignalR 2.x) of this name, with a chat as its hub")
     parser.add_argument("--keep-alive", type=float, default=15.0, help="seconds between the hub's pings to clients")
     options = parser.parse_args()
 
-    app = AppServer(
-        Endpoint(options.connection_string), options.hub, TestHub, report, options.links, options.shutdown,
-        not options.untyped, options.keep_alive)
+    endpoint = Endpoint(options.connection_string)
+    if options.application:
+        app = ChatApp(endpoint, options.application, options.hub, report, options.links)
+    else:
+        app = AppServer(
+            endpoint, options.hub, TestHub, report, options.links, options.shutdown, not options.untyped, options.keep_alive)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     app.start()

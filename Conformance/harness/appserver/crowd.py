@@ -26,8 +26,10 @@ class Member:
                 await self._connect()
             except websockets.InvalidStatus as refusal:
                 await self._wait_as_told(refusal.response)
-            except (websockets.ConnectionClosed, OSError) as error:
+            except (websockets.ConnectionClosed, websockets.InvalidMessage, OSError) as error:
                 self.crowd.losses.append(repr(error))
+                self.crowd.left(self)
+                await asyncio.sleep(random.random())  # before it knocks again
 
     async def _wait_as_told(self, response):
         """429 says how long (§4); anything else is a mistake."""
@@ -66,9 +68,9 @@ class Member:
 class Crowd:
     """So many members; what happens to them is counted here."""
 
-    def __init__(self, endpoint: Endpoint, hub: str, count: int):
+    def __init__(self, endpoint: Endpoint, hub: str, count: int, user: str | None = None):
         self.url = endpoint.client_url(hub).replace("http", "ws", 1)
-        self.token = endpoint.client_token(hub, [])
+        self.token = endpoint.client_token(hub, [("asrs.s.uid", user)] if user else [])
         self.members = [Member(self) for _ in range(count)]
         self.present: set[Member] = set()
         self.losses: list[str] = []

@@ -47,6 +47,19 @@ class Endpoint:
         """`server` is the name of the app server's process: machine_32hex."""
         return self.token(f"server/?hub={hub}", {"nameid": server}, **details)
 
+    def classic_server_url(self, hub: str) -> str:
+        return f"{self.server_base}aspnetserver/?hub={hub}"
+
+    def classic_server_token(self, hub: str, server: str, **details) -> str:
+        return self.token(f"aspnetserver/?hub={hub}", {"nameid": server}, **details)
+
+    def classic_client_url(self, query="") -> str:
+        return f"{self.client_base}aspnetclient" + (f"?{query}" if query else "")
+
+    def classic_client_token(self, application: str, claims: list[tuple[str, object]], **details) -> str:
+        """Its audience names no hub (§18.2)."""
+        return self.token("aspnetclient", joined([("asrs.s.apn", application), ("asrs.s.vn", "1.30.3"), *claims]), **details)
+
     def client_url(self, hub: str, path="", query="", request_id: str | None = None) -> str:
         """Where a client of the app goes, that asked at `path` (§2)."""
         url = f"{self.client_base}client/?hub={hub}"

@@ -51,13 +51,18 @@ class Link:
             failures = failures + 1 if time.monotonic() - began < 60 else 1
             await asyncio.sleep(min(60, 2 ** (failures - 1)) + random.random())
 
+    def address(self) -> tuple[str, str]:
+        """Where it connects to, and the token for that."""
+        return self.app.endpoint.server_url(self.app.hub), self.app.endpoint.server_token(self.app.hub, self.app.name)
+
     async def _connect(self):
         self.identifier = str(uuid.uuid4())
-        url = f"{self.app.endpoint.server_url(self.app.hub)}&cid={self.identifier}".replace("http", "ws", 1)
+        place, token = self.address()
+        url = f"{place}&cid={self.identifier}".replace("http", "ws", 1)
         if self.target:
             url += f"&target={quote(self.target, safe='')}"
         headers = {
-            "Authorization": f"Bearer {self.app.endpoint.server_token(self.app.hub, self.app.name)}",
+            "Authorization": f"Bearer {token}",
             "X-ASRS-Server-Id": self.app.name,
             "Asrs-User-Agent": "Microsoft.Azure.SignalR/1.30.3 (.NET 9.0.0; Linux; X64)",
             "X-Requested-With": "XMLHttpRequest",

@@ -5,7 +5,7 @@ import json
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from harness.appserver.app import AppServer
 from harness.appserver.endpoint import user_claims
@@ -18,6 +18,23 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     app: AppServer
     stickiness: str | None
+
+    def do_GET(self):
+        """A classic app: it answers negotiate with a redirect (§18.1)."""
+        parts = urlsplit(self.path)
+        if not parts.path.endswith("/negotiate"):
+            self._answer(404)
+            return
+        asked = dict(parse_qsl(parts.query))
+        version = tuple(int(part) for part in asked.get("clientProtocol", "1.2").split("."))
+        kept = {name: value for name, value in asked.items()
+                if name not in ("clientProtocol", "connectionToken", "connectionData")}
+        query = urlencode(kept | {"asrs_request_id": uuid.uuid4().hex, "asrs.op": parts.path.removesuffix("/negotiate")})
+        claims = user_claims([("nameid", asked["user"])]) if "user" in asked else []
+        token = self.app.endpoint.classic_client_token(self.app.application, claims)
+        url = self.app.endpoint.classic_client_url(query if version >= (2, 1) else "")
+        self._answer(200, json.dumps(
+            {"ProtocolVersion": "2.0", "RedirectUrl": url, "AccessToken": token, "TryWebSockets": True}).encode())
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))

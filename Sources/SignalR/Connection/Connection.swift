@@ -39,6 +39,8 @@ package protocol ConnectionSession: AnyObject {
     func membershipChanged(of group: String, to isMember: Bool)
     /// What to queue for a message that is for this connection alone.
     func addressed(_ message: Outgoing) -> Outgoing
+    /// The transports of the client, where it has them in another connection; nil where this one knows.
+    var sharedTransportHistory: TransportHistory? { get }
 }
 
 extension ConnectionSession {
@@ -50,6 +52,7 @@ extension ConnectionSession {
     package func writabilityChanged(_ canWrite: Bool) {}
     package func membershipChanged(of group: String, to isMember: Bool) {}
     package func addressed(_ message: Outgoing) -> Outgoing { message }
+    package var sharedTransportHistory: TransportHistory? { nil }
 }
 
 /// One client of an endpoint, from its first transport to its end.
@@ -79,6 +82,8 @@ package final class Connection: @unchecked Sendable {
     /// The codec and packaging in use; text JSON until the handshake picks.
     package private(set) var format = Format(codec: 0, packaging: .bare) { didSet { updateLane() } }
     package private(set) var transferFormat = TransferFormat.text
+    /// What ``transportHistory`` gives, but for connections whose client has its transports in another.
+    package var history = TransportHistory()
     /// Tells the endpoint that the connection is gone.
     package var onRemoved: (@Sendable () -> Void)?
     /// Seconds that this connection may be without a transport.
@@ -87,11 +92,21 @@ package final class Connection: @unchecked Sendable {
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
     package var isStateful = false { didSet { updateLane() } }
+    /// Watches over what the client sends; nil when nothing limits it. Its sessions ask it.
+    package var meter: (any InboundMeter)?
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
     /// Messages are put aside, since something has to be sent before them.
     private(set) var isHolding = false { didSet { updateLane() } }
     private var held: Batch?
+
+    /// The connection whose messages go out through this one's transport as they are; nil for all but carriers of classic clients.
+    package var follower: Connection? {
+        didSet {
+            oldValue?.updateLane()
+            follower?.updateLane()
+        }
+    }
 
     /// Messages that wait for the next flush, or for a slow client.
     private var pending: Batch? { didSet { if (pending == nil) != (oldValue == nil) { updateLane() } } }
@@ -201,7 +216,9 @@ extension Connection {
         if self.transport !== transport { self.transport?.close(.transportEnded) }
         pending = nil
         attach(transport)
-        if state == .open { session?.resumed() }
+        guard state == .open else { return }
+        if isStateful { moveHistory(to: transport.kind.name) }
+        session?.resumed()
     }
 
     /// The transport is gone; the connection stays.
@@ -249,15 +266,15 @@ extension Connection {
         unreadBytes >= limits.transportMaximumBufferSize && (state == .new || session?.isBusy ?? false)
     }
 
-    /// Bytes that came by POST; returns when there is room for more, false when the connection is over.
-    package func receiveAndWait(_ bytes: ByteBuffer, isText: Bool) async -> Bool {
-        await withCheckedContinuation { waiter in
-            onLoop { [self] in
-                guard isLive || state == .new else { return waiter.resume(returning: false) }
-                receive(bytes, isText: isText)
-                if isOverfull { readWaiters.append(waiter) } else { waiter.resume(returning: true) }
-            }
+    /// Bytes that came by POST; whoever sent them hears when there is room for more, false when the connection is over.
+    package func receive(_ bytes: ByteBuffer, isText: Bool, waiter: CheckedContinuation<Bool, Never>?) {
+        guard isLive || state == .new else {
+            waiter?.resume(returning: false)
+            return
         }
+        receive(bytes, isText: isText)
+        guard let waiter else { return }
+        if isOverfull { readWaiters.append(waiter) } else { waiter.resume(returning: true) }
     }
 
     private func resumeReaders(_ isOpen: Bool) {
@@ -276,14 +293,17 @@ extension Connection {
     }
 
     /// The client ended its transport in order.
-    package func inputEnded() {
+    /// - Parameter code: the WebSocket's close code, if it sent one.
+    package func inputEnded(code: Int? = nil) {
         guard isLive else { return }
+        history.interrupt(.closed(code: code))
         session?.inputEnded()
     }
 
     /// The transport broke. A stateful connection waits for a new one, every other ends.
     package func lost(_ transport: any Transport, _ reason: CloseReason) {
         guard transport === self.transport else { return }
+        history.interrupt(.lost(reason.detail ?? reason.name))
         detach(transport)
         if state != .open || replay == nil && session?.outlivesTransport != true { close(reason) }
     }
@@ -399,7 +419,10 @@ extension Connection {
     }
 
     /// The transport's ``Transport/idleSocket`` may have changed, or something in the connection.
-    func updateLane() { if shardIndex >= 0 { shard.lanes[shardIndex] = lane } }
+    package func updateLane() {
+        if shardIndex >= 0 { shard.lanes[shardIndex] = lane }
+        follower?.updateLane()
+    }
 
     /// The socket, if bytes sent to it now come after all others.
     package var idleSocket: NIOBSDSocket.Handle? { lane.socket }
@@ -527,7 +550,7 @@ extension Connection {
 
 /// The limits of an endpoint that its connections need, once for all of them.
 package final class ConnectionLimits: Sendable {
-    let maximumOutboundQueue: Int
+    package let maximumOutboundQueue: Int
     let transportMaximumBufferSize: Int
     let maximumWebSocketFrameSize: Int
     let webSocketCloseTimeout: Duration

@@ -41,7 +41,7 @@ package struct ConnectionID: Hashable, Sendable, LosslessStringConvertible {
         self.low = UInt64(truncatingIfNeeded: second.finalize())
     }
 
-    private var isGUID: Bool { high & 0xF000 == 0x4000 && low >> 62 == 0b10 }
+    package var isGUID: Bool { high & 0xF000 == 0x4000 && low >> 62 == 0b10 }
 
     package init?(_ text: some StringProtocol) {
         if text.utf8.count == 36 {

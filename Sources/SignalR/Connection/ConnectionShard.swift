@@ -17,7 +17,8 @@ import Darwin
 final class ShardClock {
     fileprivate(set) var now: UInt32 = 1
     /// Seconds since 1970.
-    var unixTime: Double { Double(time(nil)) }
+    var unixTime: Double { Self.unixTime }
+    static var unixTime: Double { Double(time(nil)) }
 }
 
 /// A connection's place in a set.
@@ -271,6 +272,9 @@ package final class ConnectionShard: @unchecked Sendable {
         var seen: Set<ConnectionID> = []
         return sets.flatMap(\.members).filter { seen.insert($0.id).inserted }
     }
+
+    /// Calls `work` for every connection, those included that server code does not find yet.
+    package func forEach(_ work: (Connection) -> Void) { for connection in Array(all) { work(connection) } }
 
     package func count(of target: HubTarget) -> Int {
         if case .all = target { all.count { $0.state == .open } } else { members(of: target).count }

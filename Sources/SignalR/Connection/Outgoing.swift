@@ -60,9 +60,13 @@ package final class Outgoing: Sendable {
     /// The call that sends this to its own caller, for codecs that carry more than the message.
     package let call: (any AnyObject & Sendable)?
 
-    package init(_ content: Content, from call: (any AnyObject & Sendable)? = nil) {
+    /// The place in the backplane's stream; nil for messages of this node alone.
+    package let position: UInt64?
+
+    package init(_ content: Content, from call: (any AnyObject & Sendable)? = nil, position: UInt64? = nil) {
         self.content = content
         self.call = call
+        self.position = position
         self.isNumbered =
             switch content {
             case .message(let message): message.isNumbered
@@ -102,7 +106,8 @@ package final class Outgoing: Sendable {
         switch content {
         case .message(let message): return format.packaging.encode(message, with: codec)
         case .encoded(let byProtocol):
-            return byProtocol[codec.name].flatMap { format.packaging.wrap($0) }
+            let frame = byProtocol[codec.name] ?? (codec as? ClassicHubCodec)?.translate(byProtocol)
+            return frame.flatMap { format.packaging.wrap($0) }
         case .raw(let bytes, let transferFormat):
             return format.packaging.carrying(transferFormat).wrap(bytes)
         case .numbered(let message): return message.encode(format, codecs)

@@ -18,7 +18,7 @@ package final class HostChannel: Sendable {
     }
 
     /// For whoever takes the channel over.
-    var output: SocketOutput { reachesSocket ? .waiting(0) : .channel }
+    package var output: SocketOutput { reachesSocket ? .waiting(0) : .channel }
 
     /// How the request may be repeated; set by polls that were answered with messages.
     package var repeatedPoll: RepeatedPoll? { repetition.withLockedValue { $0 } }

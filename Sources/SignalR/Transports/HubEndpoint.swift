@@ -21,6 +21,7 @@ package final class HubEndpoint: Sendable {
 
     /// Sends those who negotiate elsewhere; nothing else is served then.
     package typealias Redirect = @Sendable (HubRequest, HubUser?) throws -> HubResponse
+    private let gate: (any Gate)?
 
     /// What a client may use.
     package struct Offer: Sendable {
@@ -36,23 +37,42 @@ package final class HubEndpoint: Sendable {
     /// The largest body of a POST.
     private static let maximumBody = 4 << 20
 
-    /// - Parameter offer: what a client may use; nil leaves it to the options, for all of them.
+    /// - Parameters:
+    ///   - offer: what a client may use; nil leaves it to the options, for all of them.
+    ///   - gate: how many clients may come, and how fast; nil does not limit them.
     package init(
         registry: ConnectionRegistry, options: HubOptions, logger: Logger,
-        offer: (@Sendable (HubUser?) -> Offer)? = nil, redirect: Redirect? = nil,
+        offer: (@Sendable (HubUser?) -> Offer)? = nil, redirect: Redirect? = nil, gate: (any Gate)? = nil,
         makeSession: @escaping @Sendable (Connection) -> any ConnectionSession
     ) {
         let standard = Offer(transports: options.transports, statefulReconnects: options.allowStatefulReconnects)
         self.offer = offer ?? { _ in standard }
         self.redirect = redirect
+        self.gate = gate
         self.registry = registry
         self.options = options
         self.limits = ConnectionLimits(options)
         self.logger = logger
         self.sessions = SessionTable(
             eventLoop: registry.anyEventLoop(for: ConnectionID()), lifetime: options.disconnectTimeout,
-            capacity: options.maximumPendingConnections)
+            capacity: options.maximumPendingConnections, earlyLimit: options.transportMaximumBufferSize)
         self.makeSession = makeSession
+    }
+
+    /// The same endpoint under other options for requests to come: it knows the connections and tokens that `other` knows.
+    package init(
+        _ other: HubEndpoint, options: HubOptions, offer: (@Sendable (HubUser?) -> Offer)? = nil,
+        makeSession: (@Sendable (Connection) -> any ConnectionSession)? = nil
+    ) {
+        self.registry = other.registry
+        self.options = options
+        self.limits = ConnectionLimits(options)
+        self.logger = other.logger
+        self.sessions = other.sessions
+        self.redirect = other.redirect
+        self.gate = other.gate
+        self.offer = offer ?? other.offer
+        self.makeSession = makeSession ?? other.makeSession
     }
 
     package convenience init(_ server: HubServer, redirect: Redirect? = nil) {
@@ -66,15 +86,21 @@ package final class HubEndpoint: Sendable {
     package func respond(to request: HubRequest, isNegotiate: Bool, host: HostChannel?) async -> HubResponse {
         if let refusal = originRefusal(request) { return refusal }
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
+        // Before the token is looked at: a storm is to cost little.
+        if let gate, isNegotiate || request.method == .get && request.query("id") == nil, let refusal = gate.refusal() {
+            return crossOrigin(refused(refusal), request)
+        }
         do {
             let user = try await authorize(request)
             if let redirect { return crossOrigin(try elsewhere(request, isNegotiate, user, redirect), request) }
             let response =
                 isNegotiate
-                ? negotiate(request, user, host) : try await transport(request, user, host)
+                ? try negotiate(request, user, host) : try await transport(request, user, host)
             return crossOrigin(response, request)
         } catch let refused as Refusal {
             return crossOrigin(refused.response, request)
+        } catch let refusal as GateRefusal {
+            return crossOrigin(refused(refusal), request)
         } catch {
             logger.debug("Request failed", metadata: ["error": "\(error)"])
             return crossOrigin(.text(.badRequest), request)
@@ -82,6 +108,20 @@ package final class HubEndpoint: Sendable {
     }
 
     package func stop() { sessions.stop() }
+
+    // MARK: The gate
+
+    private func refused(_ refusal: GateRefusal) -> HubResponse {
+        refusal.reason.count()
+        logger.debug("Client refused", metadata: ["signalr.refusal.reason": "\(refusal.reason.rawValue)"])
+        return refusal.response
+    }
+
+    /// Counts a client that asks for a new connection.
+    private func arrive(_ request: HubRequest, _ user: HubUser?) throws(GateRefusal) {
+        guard let gate, let refusal = gate.arrive(user: options.userID(user, request)) else { return }
+        throw refusal
+    }
 
     // MARK: Authorization
 
@@ -130,8 +170,11 @@ package final class HubEndpoint: Sendable {
 
     // MARK: Negotiate
 
-    private func negotiate(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) -> HubResponse {
+    private func negotiate(
+        _ request: HubRequest, _ user: HubUser?, _ host: HostChannel?
+    ) throws(GateRefusal) -> HubResponse {
         guard request.method == .post else { return .text(.methodNotAllowed).uncached() }
+        try arrive(request, user)
         var body = ByteBuffer()
         answer(request, user, host).write(into: &body)
         return .json(.ok, body)
@@ -187,13 +230,34 @@ package final class HubEndpoint: Sendable {
     }
 
     private func get(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) async throws -> HubResponse {
-        if request.headers[.accept]?.contains("text/event-stream") == true {
-            return try serverSentEvents(request, user, host)
+        let kind = Self.wanted(by: request)
+        do {
+            let response =
+                switch kind {
+                case .serverSentEvents: try serverSentEvents(request, user, host)
+                case .webSockets: try webSocket(request, user, host)
+                case .longPolling: try await longPolling(request, user, host)
+                }
+            if response.status.kind == .clientError { note(kind, response.status, request) }
+            return response
+        } catch let refused as Refusal {
+            note(kind, refused.response.status, request)
+            throw refused
         }
-        if request.headers[.upgrade]?.lowercased().contains("websocket") == true {
-            return try webSocket(request, user, host)
-        }
-        return try await longPolling(request, user, host)
+    }
+
+    private static func wanted(by request: HubRequest) -> TransportKind {
+        if request.headers[.accept]?.contains("text/event-stream") == true { return .serverSentEvents }
+        return request.headers[.upgrade]?.lowercased().contains("websocket") == true ? .webSockets : .longPolling
+    }
+
+    /// A client that goes on to its next transport will have this in its history.
+    private func note(_ kind: TransportKind, _ status: HTTPResponse.Status, _ request: HubRequest) {
+        guard let token = request.query("id").flatMap({ ConnectionID($0) }) else { return }
+        logger.debug(
+            "Transport refused",
+            metadata: ["signalr.transport": "\(kind.name.rawValue)", "http.response.status_code": "\(status.code)"])
+        sessions.note(.init(kind.name, .refused(status: status.code)), for: token)
     }
 
     /// The entry that the request's `id` names.
@@ -224,12 +288,18 @@ package final class HubEndpoint: Sendable {
     }
 
     private func connection(
-        _ pending: SessionTable.Pending, _ request: HubRequest, _ user: HubUser?, on eventLoop: any EventLoop
+        _ pending: SessionTable.Pending, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?,
+        _ userID: String?,
+        on eventLoop: any EventLoop
     ) -> Connection {
         let connection = Connection(
             id: pending.id, registry: registry, eventLoop: eventLoop, limits: limits, user: user,
-            userID: options.userID(user, request), request: RequestFeatures(request))
+            userID: userID, request: RequestFeatures(request))
         connection.isStateful = pending.isStateful
+        connection.beginHistory(
+            kind.name, offered: pending.isNegotiated ? offer(user).transports.map(\.name) : nil,
+            refused: pending.refused)
+        connection.meter = gate?.meter(user: userID)
         connection.begin(makeSession(connection))
         return connection
     }
@@ -239,17 +309,29 @@ package final class HubEndpoint: Sendable {
         _ token: ConnectionID, as kind: TransportKind, _ request: HubRequest, _ user: HubUser?,
         on eventLoop: any EventLoop
     ) throws -> Connection {
-        let made = sessions.activate(token, as: kind) { self.connection($0, request, user, on: eventLoop) }
-        switch made {
-        case .made(let connection, let early):
-            let release: @Sendable () -> Void = { [sessions] in sessions.ended(token, lingers: kind == .longPolling) }
-            connection.onRemoved = release
-            if let early { connection.onLoop { connection.receive(early) } }
-            return connection
+        let userID = options.userID(user, request)
+        if let refusal = gate?.enter(user: userID) { throw refusal }
+        let made = sessions.activate(token, as: kind) {
+            self.connection($0, as: kind, request, user, userID, on: eventLoop)
+        }
+        guard case .made(let connection, let early) = made else {
+            gate?.leave(user: userID)
+            throw Self.conflict(made, kind)
+        }
+        connection.onRemoved = { [sessions, gate] in
+            sessions.ended(token, lingers: kind == .longPolling)
+            gate?.leave(user: userID)
+        }
+        early.deliver(to: connection)
+        return connection
+    }
+
+    private static func conflict(_ activation: SessionTable.Activation, _ kind: TransportKind) -> Refusal {
+        switch activation {
         case .exists(let other) where other != kind:
-            throw Refusal(.text(.badRequest, "Cannot change transports mid-connection").uncached())
-        case .exists: throw Refusal(.text(.conflict).uncached())
-        case .unknown: throw Refusal(Self.unknown.uncached())
+            Refusal(.text(.badRequest, "Cannot change transports mid-connection").uncached())
+        case .exists: Refusal(.text(.conflict).uncached())
+        case .made, .unknown: Refusal(unknown.uncached())
         }
     }
 
@@ -259,11 +341,16 @@ package final class HubEndpoint: Sendable {
             let id = ConnectionID()
             try checkEnabled(.webSockets, user)
             let channel = try takeable(host, .webSockets)
-            _ = sessions.insert(.init(id: id, isStateful: false), token: id, unbounded: true)
-            let response = upgrade(
-                head, try activate(id, as: .webSockets, request, user, on: channel.eventLoop), resumes: false)
-            if response.takeOver == nil { sessions.remove(id) }
-            return response
+            guard case .accepted = WebSocketHandshake.accept(head, deflate: nil) else { return .refusedUpgrade(head) }
+            try arrive(request, user)
+            _ = sessions.insert(.init(id: id, isStateful: false, isNegotiated: false), token: id, unbounded: true)
+            do {
+                return upgrade(
+                    head, try activate(id, as: .webSockets, request, user, on: channel.eventLoop), resumes: false)
+            } catch {
+                sessions.remove(id)
+                throw error
+            }
         }
         guard let id = request.query("id"), let token = ConnectionID(id), let entry = sessions[token] else {
             return HubResponse(.notFound, body: ByteBuffer(string: "No Connection with that ID"))
@@ -351,16 +438,9 @@ package final class HubEndpoint: Sendable {
         } catch {
             return .text(.badRequest).uncached()
         }
-        switch entry {
-        case .live(let connection, _):
-            let isText = request.headers[.contentType]?.contains("octet-stream") != true
-            return await connection.receiveAndWait(body, isText: isText)
-                ? .text(.ok).uncached() : .text(.notFound).uncached()
-        case .pending:
-            return sessions.keep(body, for: token, limit: options.transportMaximumBufferSize)
-                ? .text(.ok).uncached() : .text(.notFound).uncached()
-        case .over: return .text(.notFound).uncached()
-        }
+        let isText = request.headers[.contentType]?.contains("octet-stream") != true
+        return await sessions.post(body, isText: isText, to: token)
+            ? .text(.ok).uncached() : .text(.notFound).uncached()
     }
 
     private func delete(_ request: HubRequest) throws -> HubResponse {

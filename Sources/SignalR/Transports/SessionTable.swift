@@ -9,8 +9,11 @@ final class SessionTable: Sendable {
     struct Pending: Sendable {
         let id: ConnectionID
         let isStateful: Bool
-        /// Bytes that were posted before any transport came.
-        var early: ByteBuffer?
+        var early = EarlyPosts()
+        /// Whether its transports were offered, rather than taken for granted.
+        var isNegotiated = true
+        /// Transports that the client asked for in vain.
+        var refused: [TransportHistory.Attempt] = []
     }
 
     enum Entry: Sendable {
@@ -23,26 +26,35 @@ final class SessionTable: Sendable {
     }
 
     enum Activation: Sendable {
-        case made(Connection, early: ByteBuffer?)
+        case made(Connection, early: EarlyPosts)
         case exists(TransportKind)
         case unknown
     }
 
-    private struct State {
+    fileprivate struct State {
         var entries: [ConnectionID: Entry] = [:]
         /// What to remove when, in order of time.
         var expiring: CircularBuffer<(token: ConnectionID, at: NIODeadline)> = []
         var pendingCount = 0
+        /// What early posts of all entries cost.
+        var earlyBytes = 0
+        var isStopped = false
     }
 
     private let state = NIOLockedValueBox(State())
     private let lifetime: TimeAmount
     private let capacity: Int
+    private let earlyLimit: Int
     private let sweeper: NIOLockedValueBox<RepeatedTask?> = NIOLockedValueBox(nil)
 
-    init(eventLoop: any EventLoop, lifetime: Duration, capacity: Int) {
+    /// What may be posted to all connections together that nobody opened yet, in bytes.
+    fileprivate static let maximumEarlyBytes = 64 << 20
+
+    /// - Parameter earlyLimit: bytes that may be posted to a connection that nobody opened yet, before POSTs wait.
+    init(eventLoop: any EventLoop, lifetime: Duration, capacity: Int, earlyLimit: Int) {
         self.lifetime = TimeAmount(lifetime)
         self.capacity = capacity
+        self.earlyLimit = earlyLimit
         let task = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] _ in
             self?.sweep()
         }
@@ -51,7 +63,14 @@ final class SessionTable: Sendable {
 
     deinit { stop() }
 
-    func stop() { sweeper.withLockedValue { $0?.cancel() } }
+    func stop() {
+        sweeper.withLockedValue { $0?.cancel() }
+        let early = state.withLockedValue { state in
+            state.isStopped = true
+            return state.entries.keys.compactMap { state.takeEarly($0) }
+        }
+        for posts in early { posts.refuse() }
+    }
 
     subscript(token: ConnectionID) -> Entry? { state.withLockedValue { $0.entries[token] } }
 
@@ -72,6 +91,7 @@ final class SessionTable: Sendable {
             case .pending(let pending):
                 let connection = make(pending)
                 state.pendingCount -= 1
+                state.earlyBytes -= pending.early.cost
                 state.entries[token] = .live(connection, kind)
                 return .made(connection, early: pending.early)
             case .live(_, let kind): return .exists(kind)
@@ -81,16 +101,30 @@ final class SessionTable: Sendable {
         }
     }
 
-    /// Keeps bytes for the session to come; false when there is no such entry or no room.
-    func keep(_ bytes: ByteBuffer, for token: ConnectionID, limit: Int) -> Bool {
+    /// Remembers that a transport was refused; only the first few, since everybody with the token can ask.
+    func note(_ refused: TransportHistory.Attempt, for token: ConnectionID) {
         state.withLockedValue { state in
-            guard case .pending(var pending) = state.entries[token] else { return false }
-            var early = pending.early ?? ByteBuffer()
-            guard early.readableBytes + bytes.readableBytes <= limit else { return false }
-            early.writeImmutableBuffer(bytes)
-            pending.early = early
+            guard case .pending(var pending) = state.entries[token], pending.refused.count < Self.longestRefused else {
+                return
+            }
+            pending.refused.append(refused)
             state.entries[token] = .pending(pending)
-            return true
+        }
+    }
+
+    private static let longestRefused = 8
+
+    /// Hands what was posted to the connection, or keeps it for the one to come.
+    /// - Returns: when there is room for more; false when the connection is over or never came, or too much waits for others already.
+    func post(_ bytes: ByteBuffer, isText: Bool, to token: ConnectionID) async -> Bool {
+        await withCheckedContinuation { waiter in
+            let post = EarlyPosts.Post(bytes: bytes, isText: isText, waiter: waiter)
+            switch state.withLockedValue({ $0.place(post, token, limit: earlyLimit) }) {
+            case .connection(let connection):
+                connection.onLoop { connection.receive(bytes, isText: isText, waiter: waiter) }
+            case .answer(let answer): waiter.resume(returning: answer)
+            case .waits: break
+            }
         }
     }
 
@@ -112,25 +146,32 @@ final class SessionTable: Sendable {
     }
 
     func remove(_ token: ConnectionID) {
-        state.withLockedValue { state in
+        let early = state.withLockedValue { state in
+            let early = state.takeEarly(token)
             if case .pending = state.entries.removeValue(forKey: token) { state.pendingCount -= 1 }
+            return early
         }
+        early?.refuse()
     }
 
     private func sweep() {
         // Outside of the lock, since a connection that ends here reports so to this table.
-        for connection in expired() { connection.onLoop { connection.closeIfNeverOpened() } }
+        let (connections, early) = expired()
+        for connection in connections { connection.onLoop { connection.closeIfNeverOpened() } }
+        for posts in early { posts.refuse() }
     }
 
-    /// Removes what is due, and gives the connections whose transport may never have come.
-    private func expired() -> [Connection] {
+    /// Removes what is due, and gives the connections whose transport may never have come, and what was posted to those that nobody opened.
+    private func expired() -> ([Connection], [EarlyPosts]) {
         let now = NIODeadline.now()
         return state.withLockedValue { state in
             var connections: [Connection] = []
+            var early: [EarlyPosts] = []
             while let next = state.expiring.first, next.at <= now {
                 state.expiring.removeFirst()
                 switch state.entries[next.token] {
                 case .pending:
+                    if let posts = state.takeEarly(next.token) { early.append(posts) }
                     state.pendingCount -= 1
                     state.entries[next.token] = nil
                 case .over: state.entries[next.token] = nil
@@ -138,7 +179,40 @@ final class SessionTable: Sendable {
                 case nil: break
                 }
             }
-            return connections
+            return (connections, early)
         }
+    }
+}
+
+extension SessionTable.State {
+    fileprivate enum Place {
+        case connection(Connection)
+        case answer(Bool)
+        case waits
+    }
+
+    fileprivate mutating func place(_ post: EarlyPosts.Post, _ token: ConnectionID, limit: Int) -> Place {
+        switch entries[token] {
+        case .live(let connection, let kind) where kind != .webSockets: return .connection(connection)
+        case .pending(var pending) where !isStopped:
+            let before = pending.early.cost
+            // Two owners would make it a copy of all posts.
+            entries[token] = nil
+            let answer = pending.early.add(post, limit: limit, room: SessionTable.maximumEarlyBytes - earlyBytes)
+            earlyBytes += pending.early.cost - before
+            entries[token] = .pending(pending)
+            return answer.map { .answer($0) } ?? .waits
+        default: return .answer(false)
+        }
+    }
+
+    /// Takes what was posted to an entry that nobody opened.
+    fileprivate mutating func takeEarly(_ token: ConnectionID) -> EarlyPosts? {
+        guard case .pending(var pending) = entries[token], !pending.early.posts.isEmpty else { return nil }
+        let early = pending.early
+        pending.early = EarlyPosts()
+        entries[token] = .pending(pending)
+        earlyBytes -= early.cost
+        return early
     }
 }

@@ -1,7 +1,7 @@
 // SignalBox: what a transport writes: straight to the socket while nothing waits in the channel
 // SPDX-License-Identifier: Apache-2.0
 
-import NIOCore
+package import NIOCore
 
 #if canImport(Glibc)
 import Glibc
@@ -17,7 +17,7 @@ import Darwin
 /// kernel needs next. A lone write through the channel visits about ten of them and costs half as much again as the system call, so bytes
 /// go to the socket directly as long as the channel holds none. What the socket does not take goes through the channel, which waits, tells
 /// of back-pressure and finds errors as always; until it is empty again, everything goes that way.
-enum SocketOutput {
+package enum SocketOutput: Sendable {
     /// Through the channel, for good: there are handlers between it and the socket (TLS), it has no socket, or it ends.
     case channel
     /// Through the channel until its writes, this many, are done; can go to `socket` or `channel`.
@@ -44,21 +44,21 @@ private func systemSend(_ socket: NIOBSDSocket.Handle, _ bytes: UnsafeRawBufferP
 }
 
 /// A transport that is the only writer of its channel.
-protocol SocketTransport: Transport {
+package protocol SocketTransport: Transport {
     /// The connection must hear of changes, by ``Connection/updateLane()``.
     var output: SocketOutput { get set }
 }
 
 extension SocketTransport {
     /// Writes and flushes, in the order of the calls. On the channel's event loop.
-    func put(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+    package func put(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         guard let socket = idleSocket else { return queue(bytes, context) }
         var rest = bytes
         rest.moveReaderIndex(forwardBy: bytes.withUnsafeReadableBytes { SocketOutput.send($0, to: socket) })
         if rest.readableBytes > 0 { queue(rest, context) }
     }
 
-    var idleSocket: NIOBSDSocket.Handle? { if case .socket(let socket) = output { socket } else { nil } }
+    package var idleSocket: NIOBSDSocket.Handle? { if case .socket(let socket) = output { socket } else { nil } }
 
     private func queue(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         switch output {

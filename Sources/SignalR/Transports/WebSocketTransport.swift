@@ -196,7 +196,7 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
         switch closing {
         case .open:
             closing = .received(code)
-            withConnection { [connection] in connection.inputEnded() }
+            withConnection { [connection] in connection.inputEnded(code: code.map { Int($0.rawValue) }) }
             // The connection was over, or is on its way to be.
             if case .received = closing { answerClose(code, context) }
         case .sent: finish(context)

@@ -11,7 +11,7 @@ struct KeptMessage: Sendable {
     let bytes: ByteBuffer
     /// Whether the hub's name goes around the bytes.
     let isCall: Bool
-    let excluded: Set<ConnectionID>
+    let excluded: Exclusion
 
     /// What it counts against the bounds: its bytes, and a flat rate for the rest.
     var cost: Int { self.bytes.readableBytes + 64 }
@@ -32,6 +32,8 @@ struct MessageRing {
 
     var count: Int { self.messages.count }
     var oldest: UInt64? { self.messages.first?.sequence }
+    /// The last number that it had anything to do with.
+    var newest: UInt64 { self.messages.last?.sequence ?? self.droppedThrough }
 
     mutating func append(_ message: KeptMessage) {
         self.messages.append(message)

@@ -12,12 +12,15 @@ final class NumberedCall: NumberedMessage {
     private let kept: KeptMessage
     /// The cursor up to its number.
     private let prefix: String
+    /// What follows its number in the cursor.
+    private let place: String
     private let hub: String?
 
-    init(_ original: Outgoing, _ kept: KeptMessage, prefix: String, hub: String?) {
+    init(_ original: Outgoing, _ kept: KeptMessage, prefix: String, place: String, hub: String?) {
         self.original = original
         self.kept = kept
         self.prefix = prefix
+        self.place = place
         self.hub = hub
     }
 
@@ -35,6 +38,7 @@ final class NumberedCall: NumberedMessage {
         frame.writeStaticString("{\"C\":\"")
         frame.writeString(self.prefix)
         frame.writeString(String(self.kept.sequence, radix: 16, uppercase: true))
+        frame.writeString(self.place)
         frame.writeStaticString("\",\"M\":[")
         guard self.kept.write(hub: self.hub, into: &frame) else { return nil }
         frame.writeStaticString("]}")

@@ -40,6 +40,7 @@ final class ClassicPoll: Transport, @unchecked Sendable {
     private func abandon() {
         guard self.isWaiting else { return }
         self.isWaiting = false
+        self.session.carrier.history.interrupt(.lost("the client gave a poll up"))
         self.session.carrier.detach(self)
     }
 

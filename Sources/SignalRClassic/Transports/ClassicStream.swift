@@ -7,7 +7,7 @@ import SignalRWire
 
 /// Takes a channel over after the response head. What a frame looks like is the packaging's business, so that both kinds are one writer.
 /// What the client sends comes by POST.
-final class ClassicStream: ChannelInboundHandler, Transport {
+final class ClassicStream: ChannelInboundHandler, SocketTransport {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -20,33 +20,40 @@ final class ClassicStream: ChannelInboundHandler, Transport {
     private var transport: (any Transport)?
     private var context: ChannelHandlerContext?
     private var isOpen = true
+    /// The connection may live on another event loop, and then hears nothing of it.
+    private var isLocal = false
+    var output: SocketOutput { didSet { if self.isLocal { self.connection.updateLane() } } }
+    /// What the channel said last.
+    private var isWritable = true
 
     /// - Parameter opening: the beginning of the body.
     init(
-        _ connection: Connection, _ packaging: Packaging, opening: ByteBuffer,
+        _ connection: Connection, _ packaging: Packaging, opening: ByteBuffer, output: SocketOutput,
         willAttach: @escaping @Sendable () -> Void
     ) {
         self.connection = connection
         self.packaging = packaging
         self.opening = opening
+        self.output = output
         self.willAttach = willAttach
     }
 
     // MARK: Transport
 
     let kind = TransportKind.serverSentEvents
-    var canWrite: Bool { self.isOpen && self.context?.channel.isWritable ?? false }
+    var canWrite: Bool { self.isOpen && self.isWritable }
     func packaging(for format: TransferFormat) -> Packaging { self.packaging }
     func resumeReading() {}
 
     func write(_ bytes: ByteBuffer) {
         guard self.isOpen, let context else { return }
-        context.writeAndFlush(self.wrapOutboundOut(bytes), promise: nil)
+        self.put(bytes, context)
     }
 
     func close(_ reason: CloseReason) {
         guard self.isOpen, let context else { return }
         self.isOpen = false
+        self.output = .channel
         guard reason != .slowConsumerBytes, reason != .slowConsumerTime else { return context.close(promise: nil) }
         let channel = context.channel
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(staticString: "0\r\n\r\n"))).whenComplete { _ in
@@ -61,9 +68,10 @@ final class ClassicStream: ChannelInboundHandler, Transport {
         var chunk = ByteBuffer(string: String(self.opening.readableBytes, radix: 16) + "\r\n")
         chunk.writeImmutableBuffer(self.opening)
         chunk.writeStaticString("\r\n")
-        context.writeAndFlush(self.wrapOutboundOut(chunk), promise: nil)
-        let isLocal = self.connection.eventLoop === context.eventLoop
-        let transport: any Transport = isLocal ? self : RemoteTransport(self, on: context.channel)
+        self.isWritable = context.channel.isWritable
+        self.isLocal = self.connection.eventLoop === context.eventLoop
+        self.put(chunk, context)
+        let transport: any Transport = self.isLocal ? self : RemoteTransport(self, on: context.channel)
         self.transport = transport
         self.willAttach()
         self.withConnection { $0.resume(transport) }
@@ -87,6 +95,7 @@ final class ClassicStream: ChannelInboundHandler, Transport {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard let transport else { return }
         let canWrite = context.channel.isWritable
+        self.isWritable = canWrite
         self.withConnection { $0.writabilityChanged(canWrite, of: transport) }
     }
 
@@ -98,6 +107,7 @@ final class ClassicStream: ChannelInboundHandler, Transport {
     }
 
     private func lost(_ detail: String) {
+        self.output = .channel
         guard self.isOpen else { return }
         self.isOpen = false
         guard let transport else { return }

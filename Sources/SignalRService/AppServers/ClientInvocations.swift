@@ -1,4 +1,4 @@
-// SignalBox: questions of app servers that clients have not answered yet
+// SignalBox: questions to clients of app servers that have not been answered yet
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOConcurrencyHelpers
@@ -6,11 +6,42 @@ import NIOCore
 import SignalR
 import SignalRWire
 
-/// Remembers which app server asked, for as long as a client may answer (service reference, "Client results").
+/// Remembers who asked, for as long as a client may answer (service reference, "Client results").
 final class ClientInvocations: Sendable {
+    /// Who asked.
+    enum Caller: Sendable {
+        case server(ServerSession)
+        /// A REST caller, by way of the service itself. Called once.
+        case service(@Sendable (Result<Answer, Failure>) -> Void)
+
+        fileprivate func fail(_ call: ServiceMessage.ClientCall, _ text: String) {
+            switch self {
+            case .server(let session): session.send(ClientInvocations.failure(of: call, text))
+            case .service(let callback): callback(.failure(Failure(text: text, isLoss: true)))
+            }
+        }
+
+        fileprivate func isServer(_ session: ServerSession) -> Bool {
+            if case .server(let mine) = self { mine === session } else { false }
+        }
+    }
+
+    /// A hub message, and the protocol that it is in.
+    struct Answer: Sendable {
+        let protocolName: String
+        let bytes: ByteBuffer
+    }
+
+    /// There will be no answer.
+    struct Failure: Error {
+        let text: String
+        /// Since the client is gone, rather than since it cannot be asked.
+        var isLoss = false
+    }
+
     private struct Waiting {
         let call: ServiceMessage.ClientCall
-        let caller: ServerSession
+        let caller: Caller
         let deadline: NIODeadline
     }
 
@@ -27,7 +58,7 @@ final class ClientInvocations: Sendable {
     private let state = NIOLockedValueBox(State())
 
     /// - Returns: false when there are too many, or the id is in use.
-    func add(_ call: ServiceMessage.ClientCall, from caller: ServerSession) -> Bool {
+    func add(_ call: ServiceMessage.ClientCall, from caller: Caller) -> Bool {
         let now = NIODeadline.now()
         let (isAdded, late) = state.withLockedValue { state -> (Bool, [Waiting]) in
             var late: [Waiting] = []
@@ -43,27 +74,27 @@ final class ClientInvocations: Sendable {
             return (true, late)
         }
         for waiting in late {
-            waiting.caller.send(Self.failure(of: waiting.call, "The client did not answer in time."))
+            waiting.caller.fail(waiting.call, "The client did not answer in time.")
         }
         return isAdded
     }
 
     /// Forgets the call, and tells who asked.
-    func take(_ id: String) -> ServerSession? {
+    func take(_ id: String) -> Caller? {
         state.withLockedValue { $0.waiting.removeValue(forKey: id)?.caller }
     }
 
     /// The client will not answer.
     func fail(_ id: String, _ text: String) {
         guard let waiting = state.withLockedValue({ $0.waiting.removeValue(forKey: id) }) else { return }
-        waiting.caller.send(Self.failure(of: waiting.call, text))
+        waiting.caller.fail(waiting.call, text)
     }
 
     /// Nobody waits any more.
     func forget(callsOf caller: ServerSession) {
         state.withLockedValue { state in
             guard !state.waiting.isEmpty else { return }
-            state.waiting = state.waiting.filter { $0.value.caller !== caller }
+            state.waiting = state.waiting.filter { !$0.value.caller.isServer(caller) }
         }
     }
 

@@ -54,12 +54,25 @@ final class HubRelay: Sendable {
         self.logger = logger
     }
 
+    /// The same hub under other options for clients to come.
+    init(_ other: HubRelay, clients: HubOptions) {
+        self.mode = other.mode
+        self.registry = other.registry
+        self.servers = other.servers
+        self.invocations = other.invocations
+        self.userGroups = other.userGroups
+        self.options = other.options
+        self.clients = clients
+        self.instanceID = other.instanceID
+        self.logger = other.logger
+    }
+
     /// Whether a client that comes now belongs to an app server (service reference, "Modes").
     var routesNewClients: Bool {
         switch mode {
         case .default: true
         case .serverless: false
-        case .classic: servers.isServed
+        case .classic: servers.serve(.core)
         }
     }
 

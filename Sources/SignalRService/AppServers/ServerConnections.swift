@@ -14,6 +14,7 @@ struct ServerDescription: Sendable {
     }
 
     let kind: Kind
+    let generation: Generation
     /// The same for all connections of one server process.
     let serverID: String
     /// Whether clients may be moved from and to it when a server shuts down.
@@ -31,7 +32,9 @@ final class ServerConnections: Sendable {
         var clients = 0
         var isFinishing = false
 
-        var takesClients: Bool { description.kind != .weak && !isFinishing }
+        func takesClients(of generation: Generation) -> Bool {
+            description.kind != .weak && !isFinishing && description.generation == generation
+        }
     }
 
     private struct State {
@@ -87,20 +90,22 @@ final class ServerConnections: Sendable {
 
     // MARK: Clients
 
-    /// Whether a client would find a server.
-    var isServed: Bool { state.withLockedValue { $0.entries.contains(where: \.takesClients) } }
+    /// Whether a client would find a server of its generation.
+    func serve(_ generation: Generation) -> Bool {
+        state.withLockedValue { $0.entries.contains { $0.takesClients(of: generation) } }
+    }
 
     /// Whether every server that could get a client keeps what stateful clients may need again.
     var allowStatefulReconnects: Bool {
         state.withLockedValue { state in
-            let candidates = state.entries.filter(\.takesClients)
+            let candidates = state.entries.filter { $0.takesClients(of: .core) }
             return !candidates.isEmpty && candidates.allSatisfy(\.description.allowsStatefulReconnects)
         }
     }
 
     /// The least loaded connection that a client may have; counts the client.
-    func assign(_ stickiness: Stickiness) -> ServerSession? {
-        assign { entries in
+    func assign(_ stickiness: Stickiness, _ generation: Generation = .core) -> ServerSession? {
+        assign(generation) { entries in
             switch stickiness {
             case .none: return entries
             case .required(let id): return entries.filter { $0.description.serverID == id }
@@ -113,12 +118,12 @@ final class ServerConnections: Sendable {
 
     /// The same for a client that has to leave a server.
     func assign(leaving server: String) -> ServerSession? {
-        assign { $0.filter { $0.description.serverID != server && $0.description.canMigrate } }
+        assign(.core) { $0.filter { $0.description.serverID != server && $0.description.canMigrate } }
     }
 
-    private func assign(_ narrow: ([Entry]) -> [Entry]) -> ServerSession? {
+    private func assign(_ generation: Generation, _ narrow: ([Entry]) -> [Entry]) -> ServerSession? {
         let (session, wantsMore) = state.withLockedValue { state -> (ServerSession?, Bool) in
-            let candidates = narrow(state.entries.filter(\.takesClients))
+            let candidates = narrow(state.entries.filter { $0.takesClients(of: generation) })
             guard let least = candidates.map(\.clients).min() else { return (nil, false) }
             let session = candidates.filter { $0.clients == least }.randomElement()?.session
             if let index = state.entries.firstIndex(where: { $0.session === session }) {

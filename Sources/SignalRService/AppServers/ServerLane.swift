@@ -14,7 +14,7 @@ final class ServerLane: @unchecked Sendable {
     let session: ServerSession
     let eventLoop: any EventLoop
     /// The clients of the event loop that the app server owns.
-    private(set) var clients: ContiguousArray<RelaySession> = []
+    private(set) var clients: ContiguousArray<any RelayedClient> = []
     /// Messages that leave at the end of the tick.
     private var outgoing = ByteBuffer()
     private var isFlushing = false
@@ -36,14 +36,14 @@ final class ServerLane: @unchecked Sendable {
     var isCongested: Bool { isServerSlow || inFlight.load(ordering: .relaxed) > session.window }
 
     /// Returns false when the app server is gone.
-    func add(_ client: RelaySession) -> Bool {
+    func add(_ client: any RelayedClient) -> Bool {
         guard !isOver else { return false }
         client.laneIndex = clients.count
         clients.append(client)
         return true
     }
 
-    func remove(_ client: RelaySession) {
+    func remove(_ client: any RelayedClient) {
         let index = client.laneIndex
         guard index >= 0, index < clients.count, clients[index] === client else { return }
         client.laneIndex = -1

@@ -24,7 +24,7 @@ extension ServerSession {
                 return lane.send(
                     ClientInvocations.failure(of: call, "The client's protocol is not among the payloads."))
             }
-            guard session.canBeAsked, relay.invocations.add(call, from: self) else {
+            guard session.canBeAsked, relay.invocations.add(call, from: .server(self)) else {
                 return lane.send(ClientInvocations.failure(of: call, "There are too many calls, or this one is known."))
             }
             if owner.session.serverID != self.serverID {
@@ -48,7 +48,12 @@ extension ServerSession {
                 (connection.session as? RelaySession)?.answered(call.invocationID)
             }
         }
-        guard let caller, caller !== self, payload.readableBytes > 0 else { return }
-        caller.send(.clientCompletion(call, protocol: protocolName, payload))
+        switch caller {
+        case .server(let caller) where caller !== self && payload.readableBytes > 0:
+            caller.send(.clientCompletion(call, protocol: protocolName, payload))
+        case .service(let callback):
+            callback(.success(.init(protocolName: protocolName.lowercased(), bytes: payload)))
+        case .server, nil: break
+        }
     }
 }

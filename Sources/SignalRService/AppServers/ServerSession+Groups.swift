@@ -4,6 +4,7 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import SignalR
+import SignalRClassic
 import SignalRWire
 
 /// The status of an Ack (service reference, "Notes per message").
@@ -16,6 +17,17 @@ enum AckStatus: Int32, Sendable {
 extension ServerLane {
     /// On the lane's event loop; behind what the lane did before.
     func acknowledge(_ id: Int32, _ status: AckStatus) { send(.ack(id: id, status: status.rawValue)) }
+}
+
+extension Connection {
+    /// On the event loop.
+    fileprivate func change(_ membership: ServiceMessage.Membership) {
+        switch (membership.group, membership.isJoin) {
+        case (let group?, true): shard.join(self, group: group)
+        case (let group?, false): shard.leave(self, group: group)
+        case (nil, _): shard.leaveAllGroups(self)
+        }
+    }
 }
 
 extension ServiceMessage {
@@ -42,11 +54,13 @@ extension ServerSession {
         guard let connection = relay.registry.connection(named: id), let lane = lane(for: connection.eventLoop) else {
             return acknowledge(membership.ackID, .notFound)
         }
+        let isClassic = generation == .classic
         lane.run {
-            switch (membership.group, membership.isJoin) {
-            case (let group?, true): connection.shard.join(connection, group: group)
-            case (let group?, false): connection.shard.leave(connection, group: group)
-            case (nil, _): connection.shard.leaveAllGroups(connection)
+            // ASP.NET app servers may send to a group by any hub of their application.
+            if isClassic {
+                for place in connection.classicPlaces { place.change(membership) }
+            } else {
+                connection.change(membership)
             }
             if let ackID = membership.ackID { lane.acknowledge(ackID, .ok) }
         }

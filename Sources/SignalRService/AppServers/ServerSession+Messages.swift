@@ -14,7 +14,7 @@ extension ServerSession {
         switch message {
         case .ping(let pairs): receive(pairs, relay)
         case .connectionData(let id, let bytes, _):
-            onClient(id, relay) { session in session.received(bytes, from: self) }
+            onClient(id, relay) { client in client.received(bytes, from: self) }
         case .closeConnection(let id, let error, _, _): close(id, error, relay)
         case .multicast(let multicast): receive(multicast, relay)
         case .membership(let membership): receive(membership, relay)
@@ -35,17 +35,17 @@ extension ServerSession {
     }
 
     /// Runs `work` for a client that app servers serve; does nothing for others.
-    private func onClient(_ id: String, _ relay: HubRelay, _ work: @escaping @Sendable (RelaySession) -> Void) {
+    private func onClient(_ id: String, _ relay: HubRelay, _ work: @escaping @Sendable (any RelayedClient) -> Void) {
         guard let connection = relay.registry.connection(named: id) else { return }
-        lane(for: connection.eventLoop)?.run { if let session = connection.session as? RelaySession { work(session) } }
+        lane(for: connection.eventLoop)?.run { if let client = connection.relayed { work(client) } }
     }
 
     private func close(_ id: String, _ error: String?, _ relay: HubRelay) {
         guard let connection = relay.registry.connection(named: id) else { return }
         let error = error.flatMap { $0.isEmpty ? nil : $0 }
         lane(for: connection.eventLoop)?.run {
-            if let session = connection.session as? RelaySession, session.isOwned(by: self) {
-                session.closedByServer(error)
+            if let client = connection.relayed, client.isOwned(by: self) {
+                client.closedByServer(error)
             } else {
                 connection.close(.kicked(error, allowReconnect: true))
             }
@@ -89,28 +89,41 @@ extension ServerSession {
     // MARK: Many clients
 
     private func receive(_ multicast: ServiceMessage.Multicast, _ relay: HubRelay) {
-        guard multicast.extension.filter?.isEmpty ?? true else {
+        let filter: RestFilter
+        do {
+            filter = try multicast.extension.filter.map { text throws(RestError) in try RestFilter(text) } ?? .always
+        } catch {
             // Better nobody than somebody who is not meant.
-            return log("A message with a filter was not delivered", level: .warning)
+            return log("A message was not delivered: its filter is none", level: .warning, detail: error.message)
         }
-        let payloads = multicast.payloads.map { ($0.protocol.lowercased(), $0.bytes) }
-        let message = Outgoing(.encoded(Dictionary(payloads, uniquingKeysWith: { $1 })))
+        guard let message = message(in: multicast, relay) else { return }
         let except = Exclusion(
             connections: Set(multicast.excludedConnections.compactMap { ConnectionID($0) }),
             users: Set(multicast.excludedUsers))
         let target: HubTarget
         switch multicast.target {
-        case .connections(let ids): return deliver(message, to: ids, relay)
+        case .connections(let ids): return deliver(message, to: ids, filter, relay)
         case .all: target = .all
         case .user(let id): target = .users([id])
         case .users(let ids): target = .users(ids)
         case .group(let name): target = .groups([name])
         case .groups(let names): target = .groups(names)
         }
+        guard filter == .always else { return deliver(message, to: target, except, filter, relay) }
         onEveryLoop(relay) { shard, _ in shard.deliver(message, to: target, except: except) }
     }
 
-    private func deliver(_ message: Outgoing, to ids: [String], _ relay: HubRelay) {
+    /// Looks at every receiver, so it costs more than a delivery to all of them.
+    private func deliver(
+        _ message: Outgoing, to target: HubTarget, _ except: Exclusion, _ filter: RestFilter, _ relay: HubRelay
+    ) {
+        onEveryLoop(relay) { shard, _ in
+            for connection in shard.members(of: target)
+            where !except.contains(connection) && filter.matches(.init(connection)) { connection.send(message) }
+        }
+    }
+
+    private func deliver(_ message: Outgoing, to ids: [String], _ filter: RestFilter, _ relay: HubRelay) {
         var byLane: [(lane: ServerLane, connections: [Connection])] = []
         for id in ids.count > 1 ? Array(Set(ids)) : ids {
             guard let connection = relay.registry.connection(named: id) else { continue }
@@ -120,7 +133,13 @@ extension ServerSession {
                 byLane.append((lane, [connection]))
             }
         }
-        for (lane, connections) in byLane { lane.run { for connection in connections { connection.send(message) } } }
+        for (lane, connections) in byLane {
+            lane.run {
+                for connection in connections where filter == .always || filter.matches(.init(connection)) {
+                    connection.send(message)
+                }
+            }
+        }
     }
 
     /// Runs `work` on every event loop that may have clients.

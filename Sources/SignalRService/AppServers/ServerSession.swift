@@ -20,6 +20,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
     let relay: HubRelay?
     /// The same for all connections of one server process.
     let serverID: String
+    let generation: Generation
     /// The app server's own name for this connection.
     private let connectionID: String
 
@@ -62,6 +63,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         self.lastReceived = connection.now
         self.lastSent = connection.now
         let request = connection.request
+        self.generation = Generation(serverPath: request.path)
         let connectionID = Query.value(of: "cid", in: request.rawQuery) ?? connection.id.description
         self.connectionID = connectionID
         self.serverID = request.headers[.serverID] ?? connection.user?.id ?? connectionID
@@ -135,7 +137,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         }
         return .success(
             ServerDescription(
-                kind: kind, serverID: serverID, canMigrate: request.migrationLevel > 0,
+                kind: kind, generation: generation, serverID: serverID, canMigrate: request.migrationLevel > 0,
                 canPause: request.allowsStatefulReconnects != nil,
                 allowsStatefulReconnects: request.allowsStatefulReconnects ?? false))
     }
@@ -228,7 +230,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
     }
 
     /// Runs `work` for every client that this app server owns, on the client's event loop.
-    func forEachClient(_ work: @escaping @Sendable (RelaySession) -> Void) {
+    func forEachClient(_ work: @escaping @Sendable (any RelayedClient) -> Void) {
         for lane in lanes.withLockedValue({ $0.all }) {
             lane.run { for client in Array(lane.clients) { work(client) } }
         }

@@ -65,19 +65,17 @@ extension RestAPI {
 
     /// Calls a client and answers with its result (service reference, "Later versions").
     func invoke(_ id: String, of name: HubName, _ call: Call) async throws(RestError) -> HubResponse {
-        var invocation = try RestMessage.readCall(try await body(call), type: call.request.headers[.contentType])
+        let invocation = try RestMessage.readCall(try await body(call), type: call.request.headers[.contentType])
         guard let hub = service.existingHub(name), hub.registry.connection(named: id) != nil else {
             throw .noConnection
         }
-        invocation.id = hub.server.results.nextID()
-        let asked = invocation
         let outcome: HubMessage.Completion.Outcome
         do {
-            outcome = try await withDeadline(service.options.clientResultTimeout) {
-                try await hub.server.backplane.ask(id, asked, in: nil)
-            }
+            outcome = try await withDeadline(service.options.clientResultTimeout) { try await hub.ask(id, invocation) }
         } catch is DeadlineExceeded {
             throw .clientTimeout
+        } catch let failure as ClientInvocations.Failure where !failure.isLoss {
+            throw .clientFailed(failure.text)
         } catch {
             // It was there, and is not any more.
             throw .noConnection
@@ -111,11 +109,7 @@ extension RestAPI {
         let filter = try call.query("filter").map { text throws(RestError) in try RestFilter(text) } ?? .always
         let commands = try RestCommand.read(try await body(call))
         await service.existingHub(name)?.registry.forEach { connection in
-            filter == .always
-                || filter.matches(
-                    .init(
-                        connectionID: connection.id.description, userID: connection.userID,
-                        groups: { connection.groupNames }))
+            filter == .always || filter.matches(.init(connection))
         } _: { connection in
             for command in commands { command.run(on: connection) }
         }

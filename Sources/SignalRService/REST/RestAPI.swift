@@ -63,6 +63,7 @@ struct RestAPI: Sendable {
             throw .invalid(
                 "A hub or application name is a letter and at most 127 letters, digits or characters of _`,.[]")
         }
+        guard service.allows(name) else { throw .noHub }
         return try await run(route.operation, on: name, call)
     }
 
@@ -93,11 +94,20 @@ struct RestAPI: Sendable {
 
     // MARK: Who may ask
 
+    /// Whoever has a key may ask, but not too often.
     private func authorize(_ request: HubRequest) throws(RestError) {
-        guard service.options.requiresAuthentication else { return }
+        guard let refusal = service.admission.request(withKey: try key(of: request)) else { return }
+        refusal.reason.count()
+        throw .refused(refusal)
+    }
+
+    /// The number of the key that signed the request's token.
+    private func key(of request: HubRequest) throws(RestError) -> Int {
+        let options = service.options
+        guard options.requiresAuthentication else { return 0 }
         guard let token = request.bearerToken else { throw .unauthorized }
         do {
-            _ = try service.options.keys.claims(of: token, for: .rest(path: request.path))
+            return try options.keys.verified(token, for: .rest(path: request.path)).key
         } catch {
             logger.debug("Authentication failed", metadata: ["error": "\(error)"])
             throw .unauthorized

@@ -24,6 +24,8 @@ struct RestError: Error, Equatable {
     var code: String { "\(level.rawValue).\(scope.rawValue).\(kind.rawValue)" }
 
     static let unknownPath = RestError(.notFound, .error, .request, .notExisted, "There is no such operation.")
+    static let noHub = RestError(
+        .notFound, .error, .request, .notExisted, "The service has no hub of that name.")
     static let unauthorized: RestError = {
         var error = RestError(.unauthorized, .error, .request, .invalid, "The request has no valid bearer token.")
         error.headers[.wwwAuthenticate] = "Bearer"
@@ -45,6 +47,12 @@ struct RestError: Error, Equatable {
 
     static func tooMany(_ message: String) -> RestError {
         RestError(.serviceUnavailable, .error, .request, .unknown, message)
+    }
+
+    static func refused(_ refusal: GateRefusal) -> RestError {
+        var error = RestError(.tooManyRequests, .warning, .request, .unknown, refusal.text)
+        error.headers[.retryAfter] = "\(refusal.retryAfter)"
+        return error
     }
 
     /// A client answered a call with an error.

@@ -1,6 +1,8 @@
 // SignalBox: OData filters that pick connections
 // SPDX-License-Identifier: Apache-2.0
 
+import SignalR
+
 /// A condition on a connection's `connectionId`, `userId` and `groups`:
 /// `eq`, `ne`, `in`, `not`, `and`, `or`, `startswith`, `endswith`, `contains`, parentheses (service reference, "Later versions").
 indirect enum RestFilter: Equatable, Sendable {
@@ -47,12 +49,20 @@ indirect enum RestFilter: Equatable, Sendable {
         }
     }
 
-    /// - Throws: ``RestError`` with 400.
+    /// - Throws: ``RestError`` with 400. Blank text is no condition.
     init(_ text: String) throws(RestError) {
         guard text.utf8.count <= Parser.longest else { throw .invalid("The filter is too long.") }
         var parser = Parser(tokens: try Parser.tokens(text)[...])
         self = try parser.any(depth: 0)
         guard parser.tokens.isEmpty else { throw .invalid("The filter goes on where it should end.") }
+    }
+}
+
+extension RestFilter.Subject {
+    /// On the connection's event loop.
+    init(_ connection: Connection) {
+        self.init(
+            connectionID: connection.id.description, userID: connection.userID, groups: { connection.groupNames })
     }
 }
 

@@ -16,7 +16,7 @@ enum RestMessage {
         case .json: Outgoing(.invocation(try json(body)))
         case .messagePack:
             switch try messagePack(body) {
-            case .frames(let frames): Outgoing(.encoded(frames))
+            case .frames(let frames): Outgoing(.encoded(try classic(frames)))
             case .message(let message): Outgoing(.invocation(try Call(message).invocation))
             }
         }
@@ -40,7 +40,7 @@ enum RestMessage {
             return Outgoing(.streamItem(.init(id: stream, item: .json(JSONText.trimmed(body)))))
         }
         guard case .frames(let frames) = try messagePack(body) else { throw .invalid("The body must hold frames.") }
-        return Outgoing(.encoded(frames))
+        return Outgoing(.encoded(try classic(frames)))
     }
 
     private enum Format {
@@ -89,6 +89,21 @@ enum RestMessage {
             frames[member.key.lowercased()] = ByteBuffer(bytes: frame)
         }
         return .frames(frames)
+    }
+
+    /// A value for classic clients, which may be any JSON, instead of a frame translated for them.
+    private static func classic(_ frames: [String: ByteBuffer]) throws(RestError) -> [String: ByteBuffer] {
+        var frames = frames
+        guard let value = frames.removeValue(forKey: ClassicHubCodec().name) else { return frames }
+        _ = try jsonValue(value)
+        var line = ByteBuffer()
+        do {
+            try ClassicCodec.write(HubPayload.json(JSONText.trimmed(value)), into: &line)
+        } catch {
+            throw .invalid("The classic value cannot be written: \(error.message)")
+        }
+        frames[ClassicHubCodec.messagesName] = line
+        return frames
     }
 
     /// The message in one of the frames.

@@ -1,7 +1,6 @@
 // SignalBox: a client that an app server serves: its bytes go both ways as they are
 // SPDX-License-Identifier: Apache-2.0
 
-import Logging
 import NIOCore
 import SignalR
 import SignalRWire
@@ -9,7 +8,7 @@ import SignalRWire
 /// Reads a client's handshake, finds it an app server, and relays from then on (service reference, "Client life in Default mode").
 ///
 /// Safety: `connection` and `relay` are constants; everything else belongs to the connection's event loop.
-final class RelaySession: ConnectionSession, @unchecked Sendable {
+final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable {
     let connection: Connection
     private let relay: HubRelay
 
@@ -81,6 +80,9 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
         switch phase {
         case .opening, .running:
             guard !isBusy, bytes.readableBytes > 0, let lane else { return }
+            guard connection.meter?.admits(bytes, codec.transferFormat) != false else {
+                return connection.close(.rateLimited)
+            }
             lane.send(.connectionData(id: connection.id.description, bytes, []))
             bytes.moveReaderIndex(to: bytes.writerIndex)
         case .handshake, .waiting, .over: break
@@ -141,11 +143,7 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
     // MARK: Finding a server
 
     private func findServer() {
-        let stickiness = Stickiness(connection.user)
-        while let server = relay.servers.assign(stickiness) {
-            if let lane = server.lane(for: connection.eventLoop), lane.add(self) { return open(lane) }
-            relay.servers.release(server)
-        }
+        if let lane = relay.lane(for: self, connection, of: .core) { return open(lane) }
         let isWaiting = relay.servers.wait(connection.id) { [connection] in
             connection.onLoop { (connection.session as? RelaySession)?.serverCame() }
         }
@@ -164,14 +162,7 @@ final class RelaySession: ConnectionSession, @unchecked Sendable {
     }
 
     private func refuseForLackOfServers() {
-        if case .required(let id) = Stickiness(connection.user), relay.servers.isServed {
-            relay.logger.debug(
-                "The server that a client belongs to is not here", metadata: ["signalr.server.id": "\(id)"])
-            return refuse("The app server that this client has to be connected to is not available.")
-        }
-        refuse(
-            "SignalR Service is now in 'Default' service mode. Current mode works as a proxy that routes client traffic "
-                + "to the connected app servers. However app servers are not connected.")
+        refuse(relay.refusal(of: connection, of: .core))
     }
 
     /// Server code may address the client from now on, but nothing reaches it before the handshake response.

@@ -41,10 +41,9 @@ enum UpstreamAnswer: Sendable, Equatable {
     var isHealthy: Bool { status < 500 }
 }
 
-/// Sends events to upstream. One for the whole service.
+/// Sends events to upstream. One for the whole service, until its options are replaced.
 final class Upstream: Sendable {
     let options: UpstreamOptions
-    let load = UpstreamLoad()
     private let client: HTTPClient
     private let gates: [UpstreamGate]
     private let health: NIOLockedValueBox<[Health]>
@@ -83,9 +82,6 @@ final class Upstream: Sendable {
     func url(rule: Int, hub: String, _ event: UpstreamEvent) -> String? {
         options.rules[rule].url(hub: hub, category: event.category.rawValue, event: event.name)
     }
-
-    /// Waits until the events under way arrived, at most `timeout`.
-    func finish(within timeout: Duration) async { await load.becameIdle(within: timeout) }
 
     // MARK: Requests
 

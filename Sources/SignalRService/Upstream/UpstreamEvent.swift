@@ -99,10 +99,13 @@ struct UpstreamEvent: Sendable {
         }.joined(separator: ", ")
     }
 
+    /// What gives access; the latter two are tokens of classic clients.
+    private static let secrets: Set = ["access_token", "id", "connectiontoken", "groupstoken"]
+
     /// The query that the client connected with, without what is a secret or only ours.
     static func query(_ raw: String) -> String {
         let pairs = raw.split(separator: "&").filter { pair in
-            !["access_token", "id"].contains(Query.decode(pair.prefix { $0 != "=" }.utf8).lowercased())
+            !secrets.contains(Query.decode(pair.prefix { $0 != "=" }.utf8).lowercased())
         }
         return pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
     }

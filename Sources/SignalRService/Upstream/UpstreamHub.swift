@@ -9,11 +9,8 @@ import SignalRWire
 
 /// Tells upstream of the clients of one hub and what they call (service reference, "Response to a message event").
 struct UpstreamHub: HubCallTaker {
-    let upstream: Upstream
+    let source: UpstreamSource
     let hub: String
-    let keys: AccessKeys
-    /// Bytes of an answer that a client's queue can hold.
-    let answerLimit: Int
     let logger: Logger
 
     private static let itemKey = "signalbox.upstream"
@@ -23,14 +20,15 @@ struct UpstreamHub: HubCallTaker {
     /// Returns when upstream heard of the client; its messages wait for that.
     /// - Throws: ``HubError`` when the client must go.
     func connected(_ client: HubCallerContext) async throws {
+        let upstream = source.upstream
         client.items[Self.itemKey] = UpstreamClient(
-            limit: upstream.options.maximumCallsPerClient, load: upstream.load, resume: client.takeMore)
+            limit: upstream.options.maximumCallsPerClient, load: source.load, resume: client.takeMore)
         guard let rule = upstream.rule(hub: hub, .connected) else { return }
         guard let url = upstream.url(rule: rule, hub: hub, .connected) else {
             client.items[Self.itemKey] = nil
             throw HubError("Upstream cannot be called.")
         }
-        let answer = await call(.connected, of: client, rule: rule, url: url, limit: Self.ignoredBody)
+        let answer = await call(upstream, .connected, of: client, rule: rule, url: url, limit: Self.ignoredBody)
         guard !answer.isSuccess else { return }
         log("Upstream did not take a client", .connected, answer.summary, client)
         if upstream.options.refusalsEndClients, [401, 403].contains(answer.status) {
@@ -45,28 +43,30 @@ struct UpstreamHub: HubCallTaker {
         // The queue and the client hold each other until here.
         client.items[Self.itemKey] = nil
         let event = UpstreamEvent.disconnected(reason.map(Self.text))
+        let upstream = source.upstream
         guard let rule = upstream.rule(hub: hub, event), let url = upstream.url(rule: rule, hub: hub, event) else {
             return
         }
         _ = queue?.add {
-            let answer = await call(event, of: client, rule: rule, url: url, limit: Self.ignoredBody)
+            let answer = await call(upstream, event, of: client, rule: rule, url: url, limit: Self.ignoredBody)
             if !answer.isSuccess { log("Upstream did not hear of a client's end", event, answer.summary, client) }
         }
     }
 
     /// What is read of an answer that nobody waits for, so that its connection can be used again.
-    private static let ignoredBody = 65_536
+    static let ignoredBody = 65_536
 
     private static func text(_ reason: any Error) -> String {
         guard let reason = reason as? CloseReason else { return "\(reason)" }
         return reason.detail ?? reason.name
     }
 
-    private func queue(of client: HubCallerContext) -> UpstreamClient? { client.items.value(Self.itemKey) }
+    func queue(of client: HubCallerContext) -> UpstreamClient? { client.items.value(Self.itemKey) }
 
     // MARK: Calls
 
     func take(_ invocation: HubMessage.Invocation, asStream: Bool, from caller: HubCallerContext) -> Bool {
+        let upstream = source.upstream
         if upstream.options.rules.isEmpty {
             // Nobody could ever answer (service reference, "Modes").
             caller.connection.close(
@@ -87,8 +87,10 @@ struct UpstreamHub: HubCallTaker {
         }
         let id = invocation.id
         return queue.add {
-            let limit = id == nil ? Self.ignoredBody : min(answerLimit, upstream.options.maximumAnswer)
-            let answer = await call(event, of: caller, rule: rule, url: url, limit: limit)
+            // What the client's own queue can hold, at most.
+            let queue = caller.connection.limits.maximumOutboundQueue
+            let limit = id == nil ? Self.ignoredBody : min(queue, upstream.options.maximumAnswer)
+            let answer = await call(upstream, event, of: caller, rule: rule, url: url, limit: limit)
             if !answer.isSuccess { log("Upstream failed a call", event, answer.summary, caller) }
             guard let id else { return }
             let reply = UpstreamReply(answer, to: id, codec: codec)
@@ -101,15 +103,15 @@ struct UpstreamHub: HubCallTaker {
         return true
     }
 
-    private func call(
-        _ event: UpstreamEvent, of client: HubCallerContext, rule: Int, url: String, limit: Int
+    func call(
+        _ upstream: Upstream, _ event: UpstreamEvent, of client: HubCallerContext, rule: Int, url: String, limit: Int
     ) async -> UpstreamAnswer {
         await upstream.call(
-            rule: rule, url: url, headers: event.headers(of: client, hub: hub, keys: keys), body: event.body,
+            rule: rule, url: url, headers: event.headers(of: client, hub: hub, keys: source.keys), body: event.body,
             limit: limit)
     }
 
-    private func log(_ text: Logger.Message, _ event: UpstreamEvent, _ answer: String, _ client: HubCallerContext) {
+    func log(_ text: Logger.Message, _ event: UpstreamEvent, _ answer: String, _ client: HubCallerContext) {
         logger.debug(
             text,
             metadata: [

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Upstream of serverless mode: HTTP endpoints that hear of clients and answer their calls (service reference, "Serverless").
-public struct UpstreamOptions: Sendable {
+public struct UpstreamOptions: Sendable, Hashable {
     /// The first rule that matches an event is used. Without any rule, a client that calls is disconnected.
     public var rules: [UpstreamRule]
     /// How long one event may take with all its tries, waiting in the queue included. Default 100 s.
@@ -17,7 +17,7 @@ public struct UpstreamOptions: Sendable {
     /// Calls of one client that may wait behind the one that upstream works on; a client that has more is not read. Default 16.
     public var maximumCallsPerClient = 16
     /// Bytes of an answer. Larger ones fail the call, as do those that the client's own queue could not hold
-    /// (``HubOptions/maximumOutboundQueue``). Default 16 MiB.
+    /// (`HubOptions.maximumOutboundQueue`). Default 16 MiB.
     public var maximumAnswer = 16 << 20
     /// How often an event is tried when nothing of it can have arrived: upstream did not accept the connection, or answered 429 or 503
     /// with a `Retry-After` of few seconds. Default 3.

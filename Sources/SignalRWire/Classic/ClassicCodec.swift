@@ -214,7 +214,7 @@ extension ByteBuffer {
     fileprivate func bytes(in range: Range<Int>) -> ByteBufferView { self.readableSlice(range).readableBytesView }
 
     /// Replaces the line ends of payloads that were passed on as they came. Inside of strings JSON has none.
-    fileprivate mutating func joinLines(from start: Int) {
+    mutating func joinLines(from start: Int) {
         let length = self.writerIndex - start
         guard let written = self.getSlice(at: start, length: length),
             written.readableBytesView.contains(where: { $0 == 0x0A || $0 == 0x0D })

@@ -3,23 +3,47 @@
 
 public import NIOCore
 
-/// A place in the stream of messages of one event loop of one process: everything up to it has reached the client.
+/// A place in the stream of messages of one event loop of one process, and in the streams that the process shares with others:
+/// everything up to it has reached the client.
 ///
-/// Written `d-<process>-<loop>,<number>`, like the cursors of the original's default bus (classic protocol reference, §17); needs no
-/// escaping in JSON. Opaque to clients, and not secret: a cursor gives access to nothing.
+/// Written `d-<process>-<loop>,<number>`, like the cursors of the original's default bus (classic protocol reference, §17), and
+/// `~<stream>,<position>` behind it for each shared stream; needs no escaping in JSON. Opaque to clients, and not secret: a cursor gives
+/// access to nothing.
 public struct MessageCursor: Sendable, Hashable {
+    /// How far the client has come in what nodes share.
+    public struct Place: Sendable, Hashable {
+        /// Random per stream.
+        public var stream: UInt32
+        public var position: UInt64
+
+        public init(stream: UInt32, position: UInt64) {
+            self.stream = stream
+            self.position = position
+        }
+
+        /// The place as it stands in a cursor.
+        public var text: String { "~\(MessageCursor.hex(self.stream)),\(MessageCursor.hex(self.position))" }
+    }
+
     /// Random per process: numbers of another process mean nothing here.
     public var process: UInt32
     public var loop: Int
     public var sequence: UInt64
+    /// These mean the same on all nodes of a backplane; none without one.
+    public var places: [Place]
 
-    public init(process: UInt32, loop: Int, sequence: UInt64) {
+    public init(process: UInt32, loop: Int, sequence: UInt64, places: [Place] = []) {
         self.process = process
         self.loop = loop
         self.sequence = sequence
+        self.places = places
     }
 
+    /// Places of one cursor: no connection has more hubs.
+    private static let maximumPlaces = 64
     private static let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
+
+    private static func hex(_ number: some BinaryInteger) -> String { String(number, radix: 16, uppercase: true) }
 
     /// All of the text but the number, which is the same for every message of an event loop.
     public static func prefix(process: UInt32, loop: Int) -> String {
@@ -29,28 +53,49 @@ public struct MessageCursor: Sendable, Hashable {
             key.append(self.letters[rest % self.letters.count])
             rest /= self.letters.count
         } while rest > 0
-        return "d-\(String(process, radix: 16, uppercase: true))-\(String(decoding: key.reversed(), as: UTF8.self)),"
+        return "d-\(self.hex(process))-\(String(decoding: key.reversed(), as: UTF8.self)),"
     }
 
     public func write(into buffer: inout ByteBuffer) {
         buffer.writeString(Self.prefix(process: self.process, loop: self.loop))
-        buffer.writeString(String(self.sequence, radix: 16, uppercase: true))
+        buffer.writeString(Self.hex(self.sequence))
+        for place in self.places { buffer.writeString(place.text) }
     }
 
     /// Reads what a client hands back.
     ///
     /// - Parameter process: The number of this process.
-    /// - Returns: nil for no cursor, and for one of another process or another kind of bus.
+    /// - Returns: nil for no cursor, for one of another kind of bus, and for one of another process that shared nothing.
     /// - Throws: `HubProtocolError` for a cursor that begins like one of this process and is none.
     public static func read(_ text: String, process: UInt32) throws(HubProtocolError) -> MessageCursor? {
-        let prefix = "d-\(String(process, radix: 16, uppercase: true))-"
-        guard text.hasPrefix(prefix) else { return nil }
-        let parts = text.utf8.dropFirst(prefix.utf8.count)
-            .split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-        guard parts.count == 2, let loop = self.loop(parts[0]), let sequence = self.number(parts[1]) else {
-            throw HubProtocolError("The message id is malformed.")
+        let isOwn = text.hasPrefix("d-\(self.hex(process))-")
+        guard let cursor = self.read(text.utf8) else {
+            if isOwn { throw HubProtocolError("The message id is malformed.") }
+            return nil
         }
-        return MessageCursor(process: process, loop: loop, sequence: sequence)
+        return isOwn || !cursor.places.isEmpty ? cursor : nil
+    }
+
+    private static func read(_ text: String.UTF8View) -> MessageCursor? {
+        let names = text.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        guard names.count == 3, names[0].elementsEqual("d".utf8), let process = self.word(names[1]) else { return nil }
+        let parts = names[2].split(separator: UInt8(ascii: "~"), omittingEmptySubsequences: false)
+        guard parts.count <= self.maximumPlaces + 1, let (key, digits) = self.pair(parts[0]),
+            let loop = self.loop(key), let sequence = self.number(digits)
+        else { return nil }
+        var cursor = MessageCursor(process: process, loop: loop, sequence: sequence)
+        for part in parts.dropFirst() {
+            guard let (stream, digits) = self.pair(part), let stream = self.word(stream),
+                let position = self.number(digits)
+            else { return nil }
+            cursor.places.append(Place(stream: stream, position: position))
+        }
+        return cursor
+    }
+
+    private static func pair(_ text: Substring.UTF8View) -> (Substring.UTF8View, Substring.UTF8View)? {
+        let parts = text.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        return parts.count == 2 ? (parts[0], parts[1]) : nil
     }
 
     private static func loop(_ key: Substring.UTF8View) -> Int? {
@@ -61,6 +106,14 @@ public struct MessageCursor: Sendable, Hashable {
             loop = loop * self.letters.count + digit
         }
         return loop
+    }
+
+    /// A number that is written in the one way in which it would be written here.
+    private static func word(_ digits: Substring.UTF8View) -> UInt32? {
+        guard let number = self.number(digits), let word = UInt32(exactly: number),
+            self.hex(word).utf8.elementsEqual(digits)
+        else { return nil }
+        return word
     }
 
     /// Upper-case hexadecimal digits and nothing else.

@@ -64,6 +64,10 @@ extension ServiceMessage {
             [Member(key: Key.tracingID, value: .int(Int64(bitPattern: id)))]
         }
 
+        public static func filter(_ expression: String) -> Extension {
+            [Member(key: Key.filter, value: .text(expression))]
+        }
+
         public static func lifetime(_ seconds: Int64) -> Extension {
             [Member(key: Key.lifetime, value: .int(seconds))]
         }

@@ -18,6 +18,10 @@
  *     Default: 15,000.
  * @property {boolean} [withCredentials] Whether cookies go to other origins too. Default: true.
  * @property {Record<string, string>} [headers] Extra HTTP headers. WebSocket and EventSource cannot carry them.
+ * @property {boolean} [statefulReconnect] Asks the server to go on with this connection when its socket breaks: same
+ *     id, nothing lost, nothing twice, no event. Needs WebSockets, and a server that allows it. Default: false.
+ * @property {number} [statefulReconnectBufferSize] Characters sent and not yet acknowledged by the server, from which
+ *     on senders wait. Default: 100,000.
  * @property {boolean} [skipNegotiation] Opens a WebSocket at once; the connection id stays unknown. Default: false.
  */
 
@@ -27,7 +31,8 @@ const requestTimeout = 100_000; // ms; longer than the 90 s a server may hold a 
 const closeTimeout = 1_000; // ms; how long stop() waits for the Close message to leave
 const maximumPartialRecord = 16 * 1024 * 1024; // characters of one unfinished message
 const maximumUnreadItems = 16_384; // stream items the page has not read yet
-const maximumQueued = 16 * 1024 * 1024; // characters waiting for the next POST
+const maximumQueued = 16 * 1024 * 1024; // characters waiting for the next POST, or for the server's acknowledgement
+const acknowledgeDelay = 1_000; // ms from a message to the Ack that covers it
 const socketHighWater = 1024 * 1024; // bytes in a socket's send buffer before senders wait
 const drainInterval = 20; // ms; WebSocket has no event for a drained buffer
 
@@ -40,6 +45,8 @@ const MessageType = Object.freeze({
     cancelInvocation: 5,
     ping: 6,
     close: 7,
+    ack: 8,
+    sequence: 9,
 });
 
 const defaultOptions = {
@@ -50,6 +57,8 @@ const defaultOptions = {
     handshakeTimeout: 15_000,
     withCredentials: true,
     headers: {},
+    statefulReconnect: false,
+    statefulReconnectBufferSize: 100_000,
     skipNegotiation: false,
     log: (level, message) => {
         if (level === "warn" || level === "error") console[level](`SignalBox: ${message}`);
@@ -273,7 +282,7 @@ export class HubConnection {
         for (const [index, name] of names.entries()) {
             // The attempt before may have used its connection up.
             if (index > 0) offer = await negotiate(this.#url, options, signal);
-            const session = new Session(this.#hub, name, offer.connectionId);
+            const session = new Session(this.#hub, name, offer.connectionId, offer.isStateful);
             try {
                 await session.open(offer.endpoint, signal);
             } catch (error) {
@@ -346,10 +355,16 @@ function reasonFor(index, names, allowed) {
     return allowed.length === 1 ? "the page allows only this one" : "the server's first choice here";
 }
 
-/** One connection from its transport's opening to its end; reconnecting makes a new one. */
+/** One connection from its first transport's opening to its end; reconnecting makes a new one. */
 class Session {
     #hub;
+    #endpoint;
+    /** Undefined while a new one is being opened. */
     #transport;
+    /** @type {Replay | undefined} Only if the connection may be resumed. */
+    #replay;
+    #awaitsSequence = false;
+    #ackTimer;
     #pending = new Map();
     #partial = "";
     #welcomed = false;
@@ -360,10 +375,14 @@ class Session {
     #pingTimer;
     #silenceTimer;
 
-    constructor(hub, transportName, connectionId) {
+    constructor(hub, transportName, connectionId, isStateful) {
         this.#hub = hub;
         this.transportName = transportName;
         this.connectionId = connectionId;
+        // The other transports survive a lost request by themselves, or cannot be resumed.
+        if (isStateful && transportName === "WebSockets") {
+            this.#replay = new Replay(hub.options.statefulReconnectBufferSize);
+        }
         // Someone waits for the handshake only once the transport is open; it may fail before.
         this.#handshake.promise.catch(() => {});
     }
@@ -374,10 +393,15 @@ class Session {
     }
 
     async open(endpoint, signal) {
+        this.#endpoint = endpoint;
+        this.#transport = await this.#openTransport(signal);
+    }
+
+    async #openTransport(signal) {
         const { handshakeTimeout } = this.#hub.options;
         const limit = AbortSignal.any([signal, AbortSignal.timeout(handshakeTimeout)]);
         try {
-            this.#transport = await transports[this.transportName].open(endpoint, this, limit);
+            return await transports[this.transportName].open(this.#endpoint, this, limit);
         } catch (error) {
             if (limit.aborted) throw new Error(`no answer within ${handshakeTimeout} ms`);
             throw error;
@@ -396,7 +420,7 @@ class Session {
         signal.addEventListener("abort", stop);
         try {
             if (signal.aborted) stop();
-            this.#post({ protocol: "json", version: 1 }).catch(fail);
+            this.#post({ protocol: "json", version: this.#replay ? 2 : 1 }).catch(fail);
             await this.#handshake.promise;
         } finally {
             clearTimeout(timer);
@@ -462,12 +486,54 @@ class Session {
 
     /** Called by the transport when it has ended by itself. */
     lost(error) {
-        this.#finish(error, true);
+        // One that is lost before it says where to go on would be lost again and again.
+        if (this.#replay && this.#welcomed && !this.#awaitsSequence) this.#resume(error);
+        else this.#finish(error, true);
+    }
+
+    /** Goes on with a new transport where the old one broke off. One try: reconnecting comes next. */
+    async #resume(error) {
+        const { signal } = this.#life;
+        if (signal.aborted) return;
+        this.#log("info", `Resuming: ${error.message}`);
+        this.#transport = undefined;
+        this.#partial = "";
+        this.#awaitsSequence = true;
+        let transport;
+        try {
+            await this.#endpoint.authorize();
+            transport = await this.#openTransport(signal);
+        } catch {
+            return this.#finish(error, true);
+        }
+        if (signal.aborted) return transport.close();
+        // In one go: a message that slipped in before these would have the wrong number.
+        for (const text of this.#replay.backlog()) transport.send(text);
+        this.#transport = transport;
+        this.#lastSent = performance.now();
+        this.#acknowledgeSoon();
+    }
+
+    #acknowledgeSoon() {
+        this.#ackTimer ??= setTimeout(() => {
+            this.#ackTimer = undefined;
+            // Without a transport: resuming comes here again.
+            this.#post({ type: MessageType.ack, sequenceId: this.#replay.latest }).catch(() => {});
+        }, acknowledgeDelay);
+    }
+
+    /** Whether to act on a message: not if it came before, nor until it is known where the server goes on. */
+    #isNew(message) {
+        if (!this.#replay || !isNumbered(message)) return true;
+        if (this.#awaitsSequence || !this.#replay.accept()) return false;
+        this.#acknowledgeSoon();
+        return true;
     }
 
     #accept(message) {
         if (this.#life.signal.aborted) return;
         if (!this.#welcomed) return this.#acceptHandshake(message);
+        if (!this.#isNew(message)) return;
         switch (message.type) {
             case MessageType.invocation:
                 if (typeof message.target !== "string" || !Array.isArray(message.arguments)) {
@@ -488,6 +554,13 @@ class Session {
                 this.#finish(error || undefined, message.allowReconnect === true);
                 break;
             }
+            case MessageType.ack:
+                this.#replay?.acknowledge(message.sequenceId);
+                break;
+            case MessageType.sequence:
+                this.#replay?.goOnFrom(message.sequenceId);
+                this.#awaitsSequence = false;
+                break;
             default: // A ping has done its work by arriving; types of the future are none of ours.
         }
     }
@@ -542,13 +615,17 @@ class Session {
     async #post(message) {
         if (this.#life.signal.aborted) throw new Error("The connection is closed.");
         const text = JSON.stringify(message) + recordSeparator;
+        const room = isNumbered(message) ? this.#replay?.keep(text) : undefined;
+        if (!this.#transport && !room) throw new Error("The connection is being resumed.");
         this.#lastSent = performance.now();
-        return this.#transport.send(text);
+        await this.#transport?.send(text);
+        await room;
+        if (room && this.#life.signal.aborted) throw new Error("The connection is closed.");
     }
 
     #ping() {
         clearTimeout(this.#pingTimer);
-        if (this.#transport.isPolling || this.#life.signal.aborted) return;
+        if (this.#transport?.isPolling || this.#life.signal.aborted) return;
         this.#post({ type: MessageType.ping }).catch(() => {});
         this.#schedulePing();
     }
@@ -580,6 +657,8 @@ class Session {
         this.#life.abort();
         clearTimeout(this.#pingTimer);
         clearTimeout(this.#silenceTimer);
+        clearTimeout(this.#ackTimer);
+        this.#replay?.end();
         this.#handshake.reject(error ?? new Error("The connection was closed before the handshake was answered."));
         const text = "Invocation canceled due to the underlying connection being closed.";
         const dropped = new Error(text, { cause: error });
@@ -591,6 +670,82 @@ class Session {
     #log(level, message) {
         this.#hub.options.log(level, message);
     }
+}
+
+/** HubProtocol.md, "Ack" and "Sequence": the messages that have numbers, counted from 1 in each direction. */
+function isNumbered({ type }) {
+    return type >= MessageType.invocation && type <= MessageType.cancelInvocation;
+}
+
+/** What a connection keeps and counts, so that a new transport can go on where the one before broke off. */
+class Replay {
+    #limit;
+    /** What was sent and not acknowledged, oldest first. */
+    #kept = [];
+    #size = 0;
+    /** The number of the first of them, or of the next to come. */
+    #first = 1;
+    /** The number of the next message of the server. */
+    #expected = 1;
+    /** Senders that wait for an acknowledgement. */
+    #waiting = [];
+    /** The highest number that came from the server. */
+    latest = 0;
+
+    constructor(limit) {
+        this.#limit = limit;
+    }
+
+    /** @returns {Promise<void>} When there is room for more, or the connection is over. */
+    keep(text) {
+        if (this.#size > maximumQueued) throw new Error("Too much is waiting to be acknowledged by the server.");
+        this.#kept.push(text);
+        this.#size += text.length;
+        if (this.#size < this.#limit) return Promise.resolve();
+        return new Promise((resolve) => this.#waiting.push(resolve));
+    }
+
+    /** Everything up to this number has arrived. */
+    acknowledge(number) {
+        const count = Math.min(checkedNumber(number) - this.#first + 1, this.#kept.length);
+        if (count <= 0) return;
+        for (const text of this.#kept.splice(0, count)) this.#size -= text.length;
+        this.#first += count;
+        if (this.#size < this.#limit) this.end();
+    }
+
+    /** What a new transport begins with. */
+    backlog() {
+        const start = JSON.stringify({ type: MessageType.sequence, sequenceId: this.#first }) + recordSeparator;
+        return [start, ...this.#kept];
+    }
+
+    /** Counts a message of the server; false when it came before. */
+    accept() {
+        const number = this.#expected;
+        this.#expected += 1;
+        if (number <= this.latest) return false;
+        this.latest = number;
+        return true;
+    }
+
+    /** The server's next message has this number. */
+    goOnFrom(number) {
+        if (checkedNumber(number) > this.#expected) {
+            throw new Error("Sequence ID greater than amount of messages we've received.");
+        }
+        this.#expected = number;
+    }
+
+    /** Lets everybody go who waits for room. */
+    end() {
+        for (const resolve of this.#waiting.splice(0)) resolve();
+    }
+}
+
+function checkedNumber(number) {
+    if (Number.isSafeInteger(number)) return number;
+    throw new Error("a sequence number that is none");
 }
 
 /** The address of a hub together with what a request to it must carry. */
@@ -609,6 +764,11 @@ class Endpoint {
 
     get withCredentials() {
         return this.#options.withCredentials;
+    }
+
+    get asksForResumption() {
+        const { statefulReconnect, transports: allowed } = this.#options;
+        return statefulReconnect && allowed.includes("WebSockets") && transports.WebSockets.isAvailable();
     }
 
     async authorize() {
@@ -662,7 +822,7 @@ async function negotiate(start, options, signal) {
         const endpoint = new Endpoint(url, options, tokenFactory);
         await endpoint.authorize();
         const answer = await askToConnect(endpoint, signal);
-        if (!answer.url) return readOffer(answer, endpoint);
+        if (!answer.url) return readOffer(answer, endpoint, options);
         options.log("info", `Redirected to ${new URL(answer.url, url).origin}.`);
         url = new URL(answer.url, url);
         if (answer.accessToken) tokenFactory = () => answer.accessToken;
@@ -673,7 +833,8 @@ async function negotiate(start, options, signal) {
 async function askToConnect(endpoint, signal) {
     const address = new URL(endpoint.url);
     address.pathname = address.pathname.replace(/\/?$/, "/negotiate");
-    const response = await endpoint.fetch("POST", withQuery(address, { negotiateVersion: 1 }), "", signal);
+    const query = { negotiateVersion: 1, useStatefulReconnect: endpoint.asksForResumption || undefined };
+    const response = await endpoint.fetch("POST", withQuery(address, query), "", signal);
     if (response.status !== 200) throw new Error(await describe("Negotiate", response));
     const answer = await response.json().catch(() => undefined);
     if (answer === null || typeof answer !== "object") throw new Error("The server's negotiate answer is not JSON.");
@@ -682,12 +843,15 @@ async function askToConnect(endpoint, signal) {
     return answer;
 }
 
-function readOffer({ negotiateVersion, connectionId, connectionToken, availableTransports }, endpoint) {
+function readOffer(answer, endpoint, options) {
+    const { negotiateVersion, connectionId, connectionToken, availableTransports } = answer;
     endpoint.id = negotiateVersion > 0 ? connectionToken : connectionId;
     if (typeof endpoint.id !== "string" || !Array.isArray(availableTransports)) {
         throw new Error("The server's negotiate answer lacks the connection id or the transports.");
     }
-    return { endpoint, connectionId, transports: availableTransports.map(({ transport }) => transport) };
+    const isStateful = endpoint.asksForResumption && answer.useStatefulReconnect === true;
+    if (options.statefulReconnect && !isStateful) options.log("info", "This connection cannot be resumed.");
+    return { endpoint, connectionId, isStateful, transports: availableTransports.map(({ transport }) => transport) };
 }
 
 /**

@@ -92,4 +92,90 @@ import Testing
             guard case .errorCompletion? = try await app.next() else { throw UnexpectedServiceMessage(message: nil) }
         }
     }
+
+    // MARK: REST callers (as if another server had asked)
+
+    private static func invoke(_ world: ServiceWorld, _ id: String) async throws -> Reply {
+        let path = "/api/hubs/chat/connections/\(id)/:invoke"
+        let token = world.service.options.keys.restToken(path: path, endpoint: "http://localhost")
+        return try await world.server.request(
+            "POST", path + "?api-version=2024-12-01",
+            headers: [("Authorization", "Bearer \(token)"), ("Content-Type", "application/json")],
+            body: #"{"target":"Ask","arguments":[1]}"#)
+    }
+
+    /// The question as the owner gets it, and what the client is asked.
+    private static func asked(
+        _ owner: AppServer, _ client: HubClient
+    ) async throws -> (call: ServiceMessage.ClientCall, question: HubMessage.Invocation) {
+        let told = try await owner.next()
+        guard case .clientInvocation(let call, let payloads) = told else {
+            throw UnexpectedServiceMessage(message: told)
+        }
+        #expect(Set(payloads.map(\.protocol)).isSuperset(of: ["json", "messagepack"]))
+        let question = try await client.next()
+        guard case .invocation(let invocation) = question else { throw UnexpectedMessage(message: question) }
+        #expect(invocation.id == call.invocationID && invocation.target == "Ask")
+        return (call, invocation)
+    }
+
+    @Test(arguments: HubProtocol.allCases)
+    func aRestCallerAsksTheClientOfAServer(_ hubProtocol: HubProtocol) async throws {
+        try await withService { world in
+            let owner = try await world.appServer()
+            let (client, id) = try await world.client(of: owner, Wire(transport: .webSockets, hubProtocol: hubProtocol))
+            async let reply = Self.invoke(world, id)
+            var (call, question) = try await Self.asked(owner, client)
+            #expect(call.connectionID == id && call.callerServerID == world.service.instanceID)
+            var answer = ByteBuffer()
+            try hubProtocol.codec.write(HubMessage.result(question.id ?? "", 7), into: &answer)
+            call.extension = .protocol(hubProtocol.rawValue)
+            try await owner.send(.clientCompletion(call, protocol: hubProtocol.rawValue, answer))
+            #expect(try await reply.status == 200)
+            #expect(try await reply.text == #"{"result":7,"protocol":"json"}"#)
+        }
+    }
+
+    @Test func aRestCallerHearsOfErrorsAndLosses() async throws {
+        try await withService {
+            $0.clientResultTimeout = .seconds(20)
+        } _: { world in
+            let owner = try await world.appServer()
+            let (client, id) = try await world.client(of: owner)
+            async let failed = Self.invoke(world, id)
+            let (call, question) = try await Self.asked(owner, client)
+            var answer = ByteBuffer()
+            try JSONHubCodec().write(
+                .completion(.init(id: question.id ?? "", outcome: .failure("no"))), into: &answer)
+            try await owner.send(.clientCompletion(call, protocol: "json", answer))
+            #expect(try await failed.status == 400)
+            #expect(try await failed.text.contains("no"))
+            async let unreadable = Self.invoke(world, id)
+            let (next, _) = try await Self.asked(owner, client)
+            try await owner.send(.clientCompletion(next, protocol: "json", ByteBuffer(string: "{}\u{1E}")))
+            #expect(try await unreadable.status == 400)
+            async let lost = Self.invoke(world, id)
+            _ = try await Self.asked(owner, client)
+            client.transport.drop()
+            #expect(try await lost.status == 404)
+            #expect(try await Self.invoke(world, id).status == 404)
+        }
+    }
+
+    @Test func aRestCallerDoesNotWaitForEver() async throws {
+        try await withService {
+            $0.clientResultTimeout = .milliseconds(100)
+        } _: { world in
+            let owner = try await world.appServer()
+            let (client, id) = try await world.client(of: owner)
+            async let reply = Self.invoke(world, id)
+            let (call, question) = try await Self.asked(owner, client)
+            #expect(try await reply.status == 408)
+            // Too late, and nobody minds.
+            var answer = ByteBuffer()
+            try JSONHubCodec().write(HubMessage.result(question.id ?? "", 7), into: &answer)
+            try await owner.send(.clientCompletion(call, protocol: "json", answer))
+            #expect(try await owner.status(.check(.init(.connection(id), ackID: 1))) == 1)
+        }
+    }
 }

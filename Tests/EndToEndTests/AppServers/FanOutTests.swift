@@ -80,6 +80,34 @@ import Testing
         }
     }
 
+    @Test func filtersPickAmongThoseWhoAreMeant() async throws {
+        @Sendable func call(
+            _ target: ServiceMessage.Multicast.Target, _ name: String, _ filter: String
+        ) -> ServiceMessage {
+            .multicast(.init(to: target, ServiceMessage.payloads(name), extension: .filter(filter)))
+        }
+        try await withService { world in
+            let app = try await world.appServer()
+            let (ann, annID) = try await world.client(of: app, user: "ann")
+            let (bob, bobID) = try await world.client(of: app, user: "bob")
+            let (eve, eveID) = try await world.client(of: app)
+            for id in [annID, bobID] { try await app.send(.member(id, "g")) }
+            try await app.send(
+                call(.all, "all", "userId ne 'ann'"), call(.group("g"), "group", "userId eq 'ann' or userId eq null"),
+                call(.groups(["g", "h"]), "groups", "connectionId eq '\(bobID)'"),
+                call(.users(["ann", "bob"]), "users", "startswith(userId, 'a')"),
+                call(.user("bob"), "user", "'g' in groups"),
+                call(.connections([annID, eveID]), "connections", "not ('g' in groups)"),
+                call(.all, "nobody", "userId is 'ann'"), .call(.all, "last"))
+            for (client, names) in [
+                (ann, ["group", "users", "last"]), (bob, ["all", "groups", "user", "last"]),
+                (eve, ["all", "connections", "last"]),
+            ] {
+                for name in names { #expect(try await client.next() == .received(name)) }
+            }
+        }
+    }
+
     @Test func orderHolds() async throws {
         try await withService { world in
             let app = try await world.appServer()

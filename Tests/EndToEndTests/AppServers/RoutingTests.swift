@@ -43,7 +43,7 @@ import Testing
         } _: { world in
             let app = try await world.appServer("S1")
             app.socket.drop()
-            try await eventually { world.hub?.relay.servers.isServed == false }
+            try await eventually { world.hub?.relay.servers.serve(.core) == false }
             #expect(try await world.open().handshake(Self.handshake)?.contains("app servers are not connected") == true)
         }
     }

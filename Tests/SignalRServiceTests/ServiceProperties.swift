@@ -1,0 +1,1 @@
+../../Fuzz/ServiceProperties/ServiceProperties.swift
