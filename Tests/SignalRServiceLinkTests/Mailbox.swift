@@ -28,6 +28,8 @@ final class Mailbox<Element: Sendable>: Sendable {
         reader?.succeed()
     }
 
+    var isEmpty: Bool { state.withLockedValue { $0.items.isEmpty } }
+
     /// - Throws: ``TimedOut``.
     func next() async throws -> Element {
         while true {

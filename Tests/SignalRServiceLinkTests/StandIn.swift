@@ -29,6 +29,8 @@ final class StandIn: Sendable {
     /// The next server connection, before its handshake.
     func arrival() async throws -> Peer { try await arrivals.next() }
 
+    var isNobodyThere: Bool { arrivals.isEmpty }
+
     /// The same, welcomed.
     func connection() async throws -> Peer {
         let peer = try await arrival()
