@@ -9,7 +9,7 @@ from harness.http import request
 
 
 @pytest.mark.parametrize(("path", "kind"), [
-    ("/", "text/html"), ("/playground.css", "text/css"), ("/playground.js", "text/javascript"),
+    ("/", "text/html"), ("/signalbox.css", "text/css"), ("/playground.css", "text/css"), ("/playground.js", "text/javascript"),
     ("/signalbox.js", "text/javascript"),
 ])
 def test_the_playground_is_served(server, path, kind):

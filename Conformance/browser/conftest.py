@@ -176,6 +176,8 @@ def driver():
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(argument)
+    # Tests can ask what pages wrote to the console.
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     running = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
     running.set_script_timeout(PATIENCE)
     yield running

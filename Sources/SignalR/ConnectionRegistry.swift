@@ -21,13 +21,19 @@ public enum HubTarget: Sendable, Hashable {
 package final class ConnectionRegistry: Sendable {
     package let codecs: [any HubCodec]
     package let logger: Logger
+    /// Who wants to know what happens here; nil for nobody.
+    package let observer: (any ConnectionObserver)?
     /// nil for connections that are counted elsewhere.
     private let metrics: ConnectionMetrics?
     /// One per event loop; one is added when a connection turns up on a loop outside of the group.
     private let allShards: NIOLockedValueBox<[ConnectionShard]>
     private let directory: [NIOLockedValueBox<[ConnectionID: Connection]>]
 
-    package init(group: any EventLoopGroup, codecs: [any HubCodec], logger: Logger, isCounted: Bool = true) {
+    package init(
+        group: any EventLoopGroup, codecs: [any HubCodec], logger: Logger, isCounted: Bool = true,
+        observer: (any ConnectionObserver)? = nil
+    ) {
+        self.observer = observer
         self.codecs = codecs
         self.logger = logger
         self.metrics = isCounted ? ConnectionMetrics() : nil
@@ -68,11 +74,15 @@ package final class ConnectionRegistry: Sendable {
     /// Before the session starts, so that server code can reach the connection from `onConnected` on.
     func insert(_ connection: Connection) { stripe(connection.id).withLockedValue { $0[connection.id] = connection } }
 
-    func transportStarted(_ kind: TransportKind) { metrics?.started(kind) }
+    func transportStarted(_ kind: TransportKind, of connection: Connection) {
+        metrics?.started(kind)
+        observer?.opened(connection)
+    }
 
     func connectionEnded(_ connection: Connection, _ reason: CloseReason) {
         stripe(connection.id).withLockedValue { _ = $0.removeValue(forKey: connection.id) }
         metrics?.ended(connection, reason)
+        observer?.ended(connection, reason)
         logger.debug(
             "Connection closed",
             metadata: [
@@ -84,6 +94,7 @@ package final class ConnectionRegistry: Sendable {
 
     /// Queues `message` for every receiver of `target` on this node; returns when it is on its way to the event loops.
     package func deliver(_ message: Outgoing, to target: HubTarget, excluding: Set<ConnectionID> = []) {
+        if let observer, observer.followsMessages { observer.sent(message, to: target, in: self) }
         if case .connections(let ids) = target {
             for id in ids.count == 1 ? ids : Array(Set(ids)) {
                 guard let connection = connection(named: id) else {
@@ -172,20 +183,9 @@ package final class ConnectionRegistry: Sendable {
     /// Waits until no connection is left, at most `timeout`.
     /// - Returns: how many were left when the time was over.
     package func waitUntilEmpty(timeout: Duration) async -> Int {
-        let left = await withTaskGroup(of: Int?.self) { tasks in
-            tasks.addTask {
-                for shard in self.shards { await shard.becameEmpty() }
-                return 0
-            }
-            tasks.addTask {
-                try? await Task.sleep(for: timeout)
-                return nil
-            }
-            defer { tasks.cancelAll() }
-            return await tasks.next() ?? nil
-        }
-        for shard in shards { shard.eventLoop.execute { shard.releaseWaiters() } }
-        return if let left { left } else { await count(of: .all) }
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        for shard in shards { await shard.becameEmpty(by: deadline) }
+        return await collect { $0.connectionCount }.reduce(0, +)
     }
 
     /// Stops the timers; connections must be closed before.

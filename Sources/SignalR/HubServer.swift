@@ -59,7 +59,8 @@ public final class HubServer: Sendable {
         self.options = options
         self.logger = logger
         self.registry = ConnectionRegistry(
-            group: eventLoopGroup, codecs: options.codecs + [ClassicHubCodec()], logger: logger)
+            group: eventLoopGroup, codecs: options.codecs + [ClassicHubCodec()], logger: logger,
+            observer: options.observer)
         self.results = ClientResults()
         self.backplane = makeBackplane(registry, results)
         self.traces = !(InstrumentationSystem.tracer is NoOpTracer)

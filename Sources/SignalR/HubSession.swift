@@ -71,8 +71,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 || isHeldBack }
 
     var owesAnswers: Bool {
-        let areCallsRunning = permits < max(1, options.maximumParallelInvocations)
-        return phase == .starting || areCallsRunning || waiting != nil || !streaming.isEmpty || !uploads.isEmpty
+        phase == .starting || waiting != nil || !calls.isEmpty || !streaming.isEmpty || !uploads.isEmpty
     }
 
     func receive(_ bytes: inout ByteBuffer) {
@@ -179,7 +178,11 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     // MARK: Messages
 
     private func receive(_ message: HubMessage) throws(HubProtocolError) {
-        if message.isNumbered, connection.replay != nil, connection.replay?.receive() == false { return }
+        if message.isNumbered {
+            if connection.replay != nil, connection.replay?.receive() == false { return }
+            connection.countReceivedMessage()
+            connection.messageObserver?.received(message, on: connection)
+        }
         switch message {
         case .invocation(let invocation): receive(invocation, asStream: false)
         case .streamInvocation(let invocation): receive(invocation, asStream: true)

@@ -83,6 +83,8 @@ public struct HubOptions: Sendable {
     public var cors: CrossOrigin?
     /// Around every call, connect and disconnect; the first is the outermost.
     public var filters: [any HubFilter] = []
+    /// Who is told what happens to connections; nil, the default, for nobody.
+    package var observer: (any ConnectionObserver)?
 
     public init() {}
 }

@@ -105,7 +105,8 @@ public final class RawServer: Sendable {
         logger: Logger = Logger(label: "SignalR"),
         handler: @escaping @Sendable (RawConnection) async throws -> Void
     ) {
-        self.registry = ConnectionRegistry(group: eventLoopGroup, codecs: [JSONHubCodec()], logger: logger)
+        self.registry = ConnectionRegistry(
+            group: eventLoopGroup, codecs: [JSONHubCodec()], logger: logger, observer: options.observer)
         self.options = options
         self.logger = logger
         self.handler = handler

@@ -14,7 +14,7 @@ package protocol ClassicDirectory: Sendable {
 
 /// What a client may use.
 package struct ClassicEntry: Sendable {
-    package var hubs: [Admission]
+    package var hubs: [ClassicAdmission]
     /// Whether the client talks without hubs.
     package var isPersistent: Bool
     /// The transports it may have out of those of the endpoint; nil for all of them.
@@ -26,7 +26,7 @@ package struct ClassicEntry: Sendable {
     /// The app server that a new client belongs to; nil for one that is served here.
     package var route: ClassicRoute?
 
-    package init(hubs: [Admission] = [], isPersistent: Bool = false) {
+    package init(hubs: [ClassicAdmission] = [], isPersistent: Bool = false) {
         self.hubs = hubs
         self.isPersistent = isPersistent
     }
@@ -37,10 +37,10 @@ package struct ClassicEntry: Sendable {
 /// How a client gets to its app server.
 package struct ClassicRoute: Sendable {
     /// Where the app server knows the client, whether the client lists it or not.
-    let home: Admission
+    let home: ClassicAdmission
     let makeOwner: @Sendable () -> any ClassicOwner
 
-    package init(home: Admission, makeOwner: @escaping @Sendable () -> any ClassicOwner) {
+    package init(home: ClassicAdmission, makeOwner: @escaping @Sendable () -> any ClassicOwner) {
         self.home = home
         self.makeOwner = makeOwner
     }

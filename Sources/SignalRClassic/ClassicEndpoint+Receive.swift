@@ -129,7 +129,7 @@ extension ClassicEndpoint {
     }
 
     func makeSeat(
-        for session: ClassicSession, _ admission: Admission, _ features: RequestFeatures, _ user: HubUser?
+        for session: ClassicSession, _ admission: ClassicAdmission, _ features: RequestFeatures, _ user: HubUser?
     ) -> ClassicSeat {
         let connection = Connection(
             id: session.carrier.id, registry: admission.application.server.registry,

@@ -83,6 +83,20 @@ package final class ClassicEndpoint: Sendable {
             [], script: nil, directory: directory, options: options, eventLoopGroup: eventLoopGroup, logger: logger)
     }
 
+    /// The same endpoint under other options for requests to come: it knows the clients and hubs that `other` knows.
+    package init(_ other: ClassicEndpoint, options: ClassicOptions) {
+        self.directory = other.directory
+        self.options = options
+        self.logger = other.logger
+        self.limits = ConnectionLimits(options.connectionOptions)
+        self.seatLimits = other.seatLimits
+        self.carriers = other.carriers
+        self.sessions = other.sessions
+        self.applications = other.applications
+        self.authenticator = options.authenticator ?? other.authenticator
+        self.script = other.script
+    }
+
     /// Whether clients talk to hubs here.
     private var hasHubs: Bool { self.script != nil }
 
@@ -195,17 +209,18 @@ package final class ClassicEndpoint: Sendable {
     }
 
     /// The hubs of this very request that the user may enter. Refused ones are left out; nothing left of some is a refusal.
-    private func admissions(_ request: ClassicRequest, _ user: HubUser?) async throws -> [Admission] {
+    private func admissions(_ request: ClassicRequest, _ user: HubUser?) async throws -> [ClassicAdmission] {
         var names = [""]
         if self.hasHubs { names = try self.hubNames(in: request.http.query("connectionData") ?? "") }
-        var admitted: [Admission] = []
+        var admitted: [ClassicAdmission] = []
         for name in names {
             guard let application = self.application(named: name) else {
                 throw ClassicRefusal(.internalServerError, "There is no such hub.")
             }
             guard try await application.admits(user, request.http) else { continue }
             admitted.append(
-                Admission(application: application, userID: application.server.options.userID(user, request.http)))
+                ClassicAdmission(
+                    application: application, userID: application.server.options.userID(user, request.http)))
         }
         guard names.isEmpty || !admitted.isEmpty else { throw ClassicRefusal(user == nil ? .unauthorized : .forbidden) }
         return admitted
@@ -313,7 +328,7 @@ struct Caller: Sendable {
     let user: HubUser?
     let callback: ScriptCallback?
 
-    var hubs: [Admission] { self.entry.hubs }
+    var hubs: [ClassicAdmission] { self.entry.hubs }
 }
 
 /// A request that gets no further.

@@ -177,7 +177,7 @@ extension ClassicSession {
         guard let application = self.endpoint.application(named: name), application.admitsUnlisted(user),
             self.carrier.state != .closed
         else { return nil }
-        let admission = Admission(application: application, userID: user?.id)
+        let admission = ClassicAdmission(application: application, userID: user?.id)
         let guest = self.endpoint.makeSeat(for: self, admission, self.carrier.request, user)
         self.guests[name] = guest
         return guest

@@ -26,7 +26,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     let isPersistent: Bool
     /// The app server that the client belongs to, and its place there; nil for one that is served here.
     let owner: (any ClassicOwner)?
-    private let home: Admission?
+    private let home: ClassicAdmission?
     /// How long it may stay away between two polls, if that is not the endpoint's time.
     private let pollPatience: Duration?
 
@@ -139,7 +139,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         }
     }
 
-    private func seat(_ admission: Admission, _ features: RequestFeatures, _ user: HubUser?) {
+    private func seat(_ admission: ClassicAdmission, _ features: RequestFeatures, _ user: HubUser?) {
         let application = admission.application
         guard !self.seats.contains(where: { $0.server === application.server }) else { return }
         let seat = self.endpoint.makeSeat(for: self, admission, features, user)
@@ -223,7 +223,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     func start() async throws { try await self.startTask().value }
 
     /// The same for a client that says that it is ready, and on which hubs.
-    func start(_ hubs: [Admission], _ features: RequestFeatures, _ user: HubUser?) async throws {
+    func start(_ hubs: [ClassicAdmission], _ features: RequestFeatures, _ user: HubUser?) async throws {
         await self.carrier.run { for admission in hubs { self.seat(admission, features, user) } }
         try await self.start()
     }

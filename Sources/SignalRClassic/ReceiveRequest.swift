@@ -27,13 +27,13 @@ struct ReceiveRequest: Sendable {
     let isFromElsewhere: Bool
     /// The groups of its token.
     let groups: [String]
-    let hubs: [Admission]
+    let hubs: [ClassicAdmission]
     let request: RequestFeatures
     let user: HubUser?
 }
 
 /// A hub that a client may use, and who it is there.
-package struct Admission: Sendable {
+package struct ClassicAdmission: Sendable {
     let application: ClassicApplication
     let userID: String?
 

@@ -59,10 +59,11 @@ extension RouterMethods {
     }
 
     /// Routes everything at and below `path` to the endpoint, which looks at the end of the path.
-    package func serve(_ endpoint: ClassicEndpoint, at path: RouterPath) {
+    /// - Parameter endpoint: asked with every request, since it may be replaced.
+    package func serve(_ endpoint: @autoclosure @escaping @Sendable () -> ClassicEndpoint, at path: RouterPath) {
         for method in [HTTPRequest.Method.get, .post, .options, .put, .delete, .head] {
-            on(path, method: method) { request, _ in await endpoint.respond(to: request) }
-            on(path.appendingPath("**"), method: method) { request, _ in await endpoint.respond(to: request) }
+            on(path, method: method) { request, _ in await endpoint().respond(to: request) }
+            on(path.appendingPath("**"), method: method) { request, _ in await endpoint().respond(to: request) }
         }
     }
 }

@@ -32,6 +32,15 @@ public struct AccessKeys: Sendable, CustomStringConvertible, CustomReflectable {
     public var description: String { "\(keys.count) access key(s)" }
     public var customMirror: Mirror { Mirror(self, children: []) }
 
+    /// What tells keys apart without telling them: the first 64 bits of each one's SHA-256, in hexadecimal digits.
+    package var fingerprints: [String] {
+        keys.map { key in
+            key.withUnsafeBytes { bytes in
+                SHA256.hash(data: bytes).prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            }
+        }
+    }
+
     // MARK: Tokens
 
     /// The claims of a token that one of the keys signed, that is valid now and meant for `audience`.

@@ -8,7 +8,8 @@ import SignalRHummingbird
 
 extension RouterMethods {
     /// Serves clients at `/client`, app servers at `/server` and REST callers below `/api`; clients of ASP.NET SignalR 2.x at `/aspnetclient`,
-    /// and their app servers at `/aspnetserver`. The app must be started with `server: .signalR(router)`.
+    /// and their app servers at `/aspnetserver`; `/ready` says whether clients may come. The app must be started with
+    /// `server: .signalR(router)`.
     public func serve(_ service: SignalBoxService) {
         serve(service.classic, at: "/aspnetclient")
         let rest = RestAPI(service)
@@ -18,6 +19,7 @@ extension RouterMethods {
             on("/client/negotiate", method: method) { request, _ in
                 await service.respond(to: request, isNegotiate: true)
             }
+            on("/ready", method: method) { _, _ in Response(service.readiness()) }
             for path in ["/server", "/aspnetserver"] as [RouterPath] {
                 on(path, method: method) { request, _ in await service.respondToServer(request) }
             }

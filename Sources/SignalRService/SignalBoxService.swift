@@ -8,6 +8,7 @@ public import NIOCore
 public import SignalR
 public import SignalRClassic
 import SignalRWire
+import Synchronization
 
 /// Hosts the clients of hubs whose code runs elsewhere, and delivers what REST callers send them.
 ///
@@ -43,6 +44,8 @@ public final class SignalBoxService: Sendable {
         public var store: (any ServiceStore)?
         /// How many clients may come, how fast, and how much they may send; ``SignalBoxService/update(_:)`` changes it later.
         public var limits = ServiceLimits()
+        /// Whether ``SignalBoxService`` keeps what operators look at: timelines, recent ends, counts by reason. Default off.
+        package var isObserved = false
         /// How many hubs may exist; a request for one more is answered with 503. Default 1,000.
         public var maximumHubs = 1_000
         /// The only hubs that requests may name, by effective name; others are answered with 404. nil allows every name. Default nil.
@@ -60,12 +63,18 @@ public final class SignalBoxService: Sendable {
     /// The limits in force, and what they count.
     let admission: Admission
     private let eventLoopGroup: any EventLoopGroup
-    private let logger: Logger
+    let logger: Logger
+    /// nil unless ``Options/isObserved`` is on.
+    package let observation: Observation?
+    let drainState = Atomic(false)
+    let isOver = Atomic(false)
+    /// How many clients leave each second while the service drains.
+    let batchSize = NIOLockedValueBox(0)
     private let hubs = NIOLockedValueBox<[HubName: ServiceHub]>([:])
     private let upstream: UpstreamSource?
     private let log: MembershipLog?
     /// Answers clients of ASP.NET SignalR 2.x, of every hub.
-    let classic: ClassicEndpoint
+    var classic: ClassicEndpoint { live.withLockedValue { $0.classic } }
 
     /// What ``apply(_:)`` replaces, with the hubs; read once or twice by a request, never by a message.
     private struct Live {
@@ -74,6 +83,7 @@ public final class SignalBoxService: Sendable {
         var closedDoor: HubEndpoint
         /// Answers app servers, of every hub.
         var serverEndpoint: HubEndpoint
+        var classic: ClassicEndpoint
     }
 
     /// - Throws: `HubDefinitionError`, in theory.
@@ -83,6 +93,7 @@ public final class SignalBoxService: Sendable {
         self.admission = Admission(options.limits, now: options.clock)
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
+        self.observation = options.isObserved ? Observation(eventLoopGroup: eventLoopGroup) : nil
         self.upstream =
             options.mode == .serverless || options.hubs.values.contains { $0.mode == .serverless }
             ? UpstreamSource(
@@ -90,10 +101,10 @@ public final class SignalBoxService: Sendable {
             : nil
         self.log = options.store.map { MembershipLog($0, logger: logger) }
         let classicHubs = ClassicHubs()
-        self.classic = ClassicEndpoint(
+        let classic = ClassicEndpoint(
             classicHubs, options: options.classicEndpoint, eventLoopGroup: eventLoopGroup, logger: logger)
         let closedDoor = try ServiceHub(
-            mode: .serverless, options: Self.closedOptions(options), relayOptions: options.relay,
+            mode: .serverless, options: Self.closedOptions(options, observation), relayOptions: options.relay,
             userGroups: UserGroups(), upstream: nil, gate: nil, instanceID: instanceID,
             eventLoopGroup: eventLoopGroup, logger: logger
         ).endpoint
@@ -106,15 +117,16 @@ public final class SignalBoxService: Sendable {
             return ServerSession(connection, relay: name.flatMap { name in hubs.withLockedValue { $0[name] } }?.relay)
         }
         self.live = NIOLockedValueBox(
-            Live(options: options, closedDoor: closedDoor, serverEndpoint: serverEndpoint))
+            Live(options: options, closedDoor: closedDoor, serverEndpoint: serverEndpoint, classic: classic))
         classicHubs.use(self)
     }
 
-    private static func closedOptions(_ options: Options) -> HubOptions {
+    private static func closedOptions(_ options: Options, _ observation: Observation?) -> HubOptions {
         var closed = options.connections
         closed.cors = CrossOrigin(options.allowedOrigins)
         closed.authenticator = NoIdentity()
         closed.requiresAuthentication = true
+        closed.observer = observation?.observer(ofHub: "")
         return closed
     }
 
@@ -126,9 +138,11 @@ public final class SignalBoxService: Sendable {
     /// No connection ends by this: those that are there keep the limits and timers that they came with. Requests are judged by the new
     /// options from now on, so a token of a key that is gone opens nothing any more, a polling client's next request included.
     public func apply(_ new: Options) async {
+        let before = self.options.limits
         let options = live.withLockedValue { live in
             live.options.takeOver(new)
-            live.closedDoor = HubEndpoint(live.closedDoor, options: Self.closedOptions(live.options))
+            live.classic = ClassicEndpoint(live.classic, options: live.options.classicEndpoint)
+            live.closedDoor = HubEndpoint(live.closedDoor, options: Self.closedOptions(live.options, observation))
             live.serverEndpoint = HubEndpoint(live.serverEndpoint, options: Self.serverOptions(live.options))
             return live.options
         }
@@ -138,9 +152,10 @@ public final class SignalBoxService: Sendable {
         hubs.withLockedValue { hubs in
             // Read again: whoever applies at the same time and comes last must not leave hubs with the options of the one before.
             let options = self.options
-            for (name, hub) in hubs { hubs[name] = ServiceHub(hub, options: Self.connectionOptions(name, options)) }
+            for (name, hub) in hubs { hubs[name] = ServiceHub(hub, options: connectionOptions(name, options)) }
         }
-        await update(options.limits)
+        // Rates would start anew.
+        if options.limits != before { await update(options.limits) }
     }
 
     /// Reads what the store kept. Call it once, before the service is served.
@@ -178,12 +193,22 @@ public final class SignalBoxService: Sendable {
         let mode = options.hubs[name.description]?.mode ?? options.mode
         let upstream =
             mode == .serverless
-            ? upstream.map { UpstreamHub(source: $0, hub: name.description, logger: logger) } : nil
+            ? upstream.map {
+                UpstreamHub(
+                    source: $0, hub: name.description, answerLimit: options.connections.maximumOutboundQueue,
+                    logger: logger, observation: observation)
+            } : nil
         return try ServiceHub(
-            mode: mode, options: Self.connectionOptions(name, options), relayOptions: options.relay,
+            mode: mode, options: connectionOptions(name, options), relayOptions: options.relay,
             userGroups: UserGroups(hub: name.description, log: log, kept: kept), upstream: upstream,
             gate: HubGate(admission: admission, hub: name.description),
             instanceID: instanceID, eventLoopGroup: eventLoopGroup, logger: logger)
+    }
+
+    var observedHubs: [ObservedHub] {
+        hubs.withLockedValue { hubs in
+            hubs.map { ObservedHub(name: $0.key.description, server: $0.value.server, relay: $0.value.relay) }
+        }
     }
 
     /// A hub seen by code in this process; nil when no client or caller used it yet.
@@ -191,7 +216,7 @@ public final class SignalBoxService: Sendable {
         HubName(effective: name).flatMap { existingHub($0) }?.server.context
     }
 
-    private static func connectionOptions(_ name: HubName, _ options: Options) -> HubOptions {
+    private func connectionOptions(_ name: HubName, _ options: Options) -> HubOptions {
         var connections = options.hubs[name.description]?.connections ?? options.connections
         let isOpen = !options.requiresAuthentication
         connections.authenticator = ClientIdentity(keys: options.keys, hub: name.description, isOpen: isOpen)
@@ -200,6 +225,7 @@ public final class SignalBoxService: Sendable {
             user?.id ?? (isOpen ? request.query("userId").flatMap { $0.isEmpty ? nil : $0 } : nil)
         }
         connections.cors = CrossOrigin(options.allowedOrigins)
+        connections.observer = observation?.observer(ofHub: name.description)
         // Identities carry an expiration only when their app asked for it.
         connections.closeOnAuthenticationExpiration = true
         return connections
@@ -229,6 +255,7 @@ public final class SignalBoxService: Sendable {
 
     /// A hub is made for those only who may enter it, so that nobody else can use up ``Options/maximumHubs``.
     func door(for request: HubRequest) async -> Door {
+        if let refusal = drainRefusal(request) { return .refusal(refusal) }
         let names = Query.values(of: "hub", in: request.rawQuery)
         guard names.count == 1, let name = HubName(effective: names[0]) else {
             let problem = names.isEmpty ? "is missing" : names.count > 1 ? "is repeated" : "is not a hub name"
@@ -318,6 +345,8 @@ public final class SignalBoxService: Sendable {
     @discardableResult
     public func drain(timeout: Duration) async -> Int {
         let start = ContinuousClock.now
+        isOver.store(true, ordering: .relaxed)
+        observation?.finish()
         let all = hubs.withLockedValue { Array($0.values) }
         let left = await withTaskGroup(of: Int.self) { tasks in
             for hub in all { tasks.addTask { await hub.registry.drain(timeout: timeout) } }

@@ -15,7 +15,7 @@ extension RouterMethods {
     ///   - service: the connection string, `Endpoint=…;AccessKey=…;Version=1.0;`. It holds a secret: take it from the environment.
     ///   - options: authentication, limits and policies of the hub; clients' transports are the service's business.
     /// - Returns: the link; add it to the app's services (`app.addServices(chat)`), since it connects when it runs.
-    /// - Throws: ``HubDefinitionError``, `ConnectionStringError`.
+    /// - Throws: `HubDefinitionError`, `ConnectionStringError`.
     @discardableResult
     public func signalR<H: Hub>(
         _ path: RouterPath, hub: H, service: String, options: HubOptions = HubOptions(),

@@ -18,8 +18,8 @@ import Synchronization
 /// app.addServices(chat)
 /// ```
 ///
-/// What differs for hub code (docs/ServiceLink.md): claims are text, ``HubCallerContext/transport`` always says WebSockets,
-/// ``HubPresence`` knows the clients of this process only and no groups; ask ``exists(_:)`` and its like instead.
+/// What differs for hub code (docs/ServiceLink.md): claims are text, `HubCallerContext.transport` always says WebSockets,
+/// `HubPresence` knows the clients of this process only and no groups; ask ``exists(_:)`` and its like instead.
 public final class ServiceLink: Service {
     /// The hub at work.
     public let hub: HubServer
@@ -45,7 +45,7 @@ public final class ServiceLink: Service {
 
     /// - Parameters:
     ///   - service: the connection string, `Endpoint=…;AccessKey=…;Version=1.0;`.
-    /// - Throws: ``HubDefinitionError`` when two methods of the hub have the same name; `ConnectionStringError` that says what is wrong
+    /// - Throws: `HubDefinitionError` when two methods of the hub have the same name; `ConnectionStringError` that says what is wrong
     ///   with the connection string.
     public init<H: Hub>(
         _ hub: H, service: String, options: HubOptions = HubOptions(), link: ServiceLinkOptions = ServiceLinkOptions(),

@@ -30,8 +30,8 @@ public final class TestClient: Sendable {
     /// Connects a client, up to the answer to its handshake. The hub's `onConnected` may then still run; calls wait for it.
     ///
     /// - Parameter user: who the client is; nil for nobody.
-    /// - Parameter hubProtocol: the name of one of the hub's protocols (``HubOptions/codecs``). Default `json`.
-    /// - Parameter request: what ``HubCallerContext`` tells of headers, query and path.
+    /// - Parameter hubProtocol: the name of one of the hub's protocols (`HubOptions.codecs`). Default `json`.
+    /// - Parameter request: what `HubCallerContext` tells of headers, query and path.
     /// - Throws: ``TestClientError`` with code ``TestClientError/Code/refused`` when the hub refuses the handshake.
     public static func connect(
         to server: HubServer, user: HubUser? = nil, hubProtocol: String = "json",

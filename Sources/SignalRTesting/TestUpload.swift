@@ -5,7 +5,7 @@ import NIOCore
 import SignalR
 import SignalRWire
 
-/// A stream that a call uploads, for a ``HubStream`` parameter of the method.
+/// A stream that a call uploads, for a `HubStream` parameter of the method.
 public struct TestUpload: Sendable {
     let forEach: @Sendable (_ send: (HubPayload) async throws -> Void) async throws -> Void
 

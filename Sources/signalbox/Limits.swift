@@ -6,6 +6,12 @@ import SignalRService
 
 extension Serve {
     struct Limits: ParsableArguments {
+        static let settings: [Setting] = [
+            "maximum-connections", "maximum-connections-per-hub", "maximum-connections-per-user", .list("hub-quota"),
+            .list("user-quota"), "connects-per-second", "messages-per-second", "bytes-per-second",
+            "messages-per-second-per-user", "bytes-per-second-per-user", "requests-per-second",
+        ]
+
         @Option(
             help: ArgumentHelp(
                 "Clients of all hubs; one more is answered with 429. [SIGNALBOX_MAXIMUM_CONNECTIONS]",

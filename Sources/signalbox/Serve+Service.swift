@@ -1,6 +1,7 @@
 // SignalBox: the options of signalbox serve as those of the service
 // SPDX-License-Identifier: Apache-2.0
 
+import SignalRClassic
 import SignalRService
 
 extension Serve {

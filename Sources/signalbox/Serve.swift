@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import ArgumentParser
+import CoreMetrics
 import Foundation
 public import Logging
 import SignalR
@@ -16,9 +17,9 @@ struct Serve: AsyncParsableCommand, Configurable {
         commandName: "serve",
         abstract: "Serve clients and REST callers.",
         discussion: """
-            Prints a line with the connection string once it listens. SIGTERM and SIGINT end it in order: clients are told to come \
-            back, and have 10 seconds; a second signal ends it at once. With --config, SIGHUP reads the file again: keys, origins, \
-            upstream, limits, certificates and the log level change without anybody being disconnected.
+            Prints a line with the connection string once it listens, and one with the dashboard's address. SIGTERM and SIGINT end it \
+            in order: clients are told to come back, and have 10 seconds; a second signal ends it at once. With --config, SIGHUP reads \
+            the file again: keys, origins, upstream, limits, certificates and the log level change without anybody being disconnected.
 
             Examples:
               signalbox serve
@@ -30,20 +31,17 @@ struct Serve: AsyncParsableCommand, Configurable {
               signalbox serve --mode serverless --upstream 'chat/messages/*=http://localhost:3000/{hub}/{event}'
             """)
 
-    static let settings: [Setting] = [
-        "config", "host", "port", "tls-certificate", "tls-key", .list("listen"), "threads",
-        "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
-        .list("allow-hub"), .list("hub-setting"),
-        .flag("playground"), .flag("classic-jsonp"),
-        .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
-        "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
-        "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
-        "log-level",
-        "maximum-connections", "maximum-connections-per-hub", "maximum-connections-per-user", .list("hub-quota"),
-        .list("user-quota"), "connects-per-second",
-        "messages-per-second", "bytes-per-second", "messages-per-second-per-user", "bytes-per-second-per-user",
-        "requests-per-second",
-    ]
+    static let settings: [Setting] =
+        [
+            "config", "host", "port", "tls-certificate", "tls-key", .list("listen"), "threads",
+            "access-key", "secondary-access-key", "data-folder", "mode", .flag("no-auth"), .list("allow-origin"),
+            .list("allow-hub"), .list("hub-setting"),
+            .flag("playground"), .flag("classic-jsonp"),
+            .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
+            "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
+            "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
+            "log-level", "log-format",
+        ] + Limits.settings + AdminOptions.settings
 
     @Option(
         help: ArgumentHelp(
@@ -57,6 +55,7 @@ struct Serve: AsyncParsableCommand, Configurable {
     @OptionGroup(title: "Serverless mode") var serverless: Serverless
     @OptionGroup(title: "Connections") var connections: Connections
     @OptionGroup(title: "Limits (0 is no limit)") var limits: Limits
+    @OptionGroup(title: "Dashboard and admin API") var admin: AdminOptions
 
     @Flag(help: "Serve a chat and a whiteboard at /, over hubs of this program. [SIGNALBOX_PLAYGROUND]")
     var playground = false
@@ -66,6 +65,12 @@ struct Serve: AsyncParsableCommand, Configurable {
             "What to log on standard error: trace, debug, info, notice, warning, error or critical. [SIGNALBOX_LOG_LEVEL]",
             valueName: "level"))
     var logLevel = Logger.Level.notice
+
+    @Option(
+        help: ArgumentHelp(
+            "How to log: text for people, json for programs, an object per line. [SIGNALBOX_LOG_FORMAT]",
+            valueName: "format"))
+    var logFormat = LogFormat.text
 
     func validate() throws {
         let isServerless =
@@ -78,8 +83,10 @@ struct Serve: AsyncParsableCommand, Configurable {
     func run() async throws {
         try await reportingFailures {
             let threshold = LogThreshold(logLevel)
-            LoggingSystem.bootstrap { threshold.applied(to: StreamLogHandler.standardError(label: $0)) }
-            try await Server(self, threshold: threshold).run()
+            LoggingSystem.bootstrap { [logFormat] in threshold.applied(to: logFormat.handler($0, .trace)) }
+            let metrics = PrometheusMetrics()
+            if !admin.noAdmin { MetricsSystem.bootstrap(metrics) }
+            try await Server(self, threshold: threshold, metrics: metrics).run()
         }
     }
 }

@@ -23,6 +23,7 @@ struct Server {
 
     private let options: Serve
     private let key: String
+    private let metrics: PrometheusMetrics
     private let group: MultiThreadedEventLoopGroup
     private let service: SignalBoxService
     private let doors: [Door]
@@ -30,13 +31,15 @@ struct Server {
     private let logger = Logger(label: "signalbox")
 
     /// - Parameter threshold: what the log goes by.
-    init(_ options: Serve, threshold: LogThreshold) throws {
+    init(_ options: Serve, threshold: LogThreshold, metrics: PrometheusMetrics) throws {
         self.options = options
         self.threshold = threshold
+        self.metrics = metrics
         self.key = try options.access.key()
         self.doors = try options.listening.places.map { try Door($0) }
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: options.listening.threads)
         var settings = try options.serviceOptions(key: key)
+        settings.isObserved = !options.admin.noAdmin
         settings.store = try options.access.database.map(Self.store)
         self.service = try SignalBoxService(settings, eventLoopGroup: group, logger: logger)
     }
@@ -55,14 +58,20 @@ struct Server {
         } catch {
             throw Failure(.configuration, "cannot read the database \(options.access.database ?? ""): \(error)")
         }
+        let folder = DataFolder(path: options.access.dataFolder)
+        let adminKey = service.observation == nil ? nil : options.admin.key(in: folder, logger)
+        let announcement = Announcement(options, accessKey: key, adminKey: adminKey)
         let router = Router(options: .caseInsensitive)
         router.serve(service)
         WebFile.addRoutes(to: router, playground: options.playground)
         let playground =
             options.playground
             ? try Playground(
-                router, options: playgroundOptions, classic: try classicOptions, group: group) : nil
-        let ready = Ready(count: doors.count) { announce($0) }
+                router, options: playgroundOptions, classic: try classicOptions, group: group,
+                observation: service.observation) : nil
+        let ready = Ready(count: doors.count) { channels in
+            announcement.listens(at: zip(doors, channels).map { $0.url(of: $1) }, on: channels[0].localAddress?.port ?? 0)
+        }
         let apps = try doors.enumerated().map { index, door in
             try door.service(router, group: group, logger: logger) { ready.note($0, of: index) }
         }
@@ -72,10 +81,18 @@ struct Server {
         }
         // The last service stops first: no new clients, and those there are told to leave; then hub code may finish.
         // One that fails ends the others in order, too.
-        let services = ([draining as any Service] + apps).map {
+        var services = ([draining as any Service] + apps).map {
             ServiceGroupConfiguration.ServiceConfiguration(
                 service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
         }
+        if let observation = service.observation, let adminKey {
+            let listener = try AdminListener(
+                options.admin, key: adminKey, service, observation, endpoint: { announcement.url },
+                metrics: { [metrics] in metrics.text }, group: group, logger: logger
+            ) { announcement.adminListens(on: $0) }
+            services.append(.init(service: listener, failureTerminationBehavior: .gracefullyShutdownGroup))
+        }
+        defer { announcement.withdraw() }
         var configuration = ServiceGroupConfiguration(services: services, logger: logger)
         configuration.maximumGracefulShutdownDuration = Self.drainTime
         try await run(ServiceGroup(configuration: configuration))
@@ -134,18 +151,6 @@ struct Server {
         }
     }
 
-    // MARK: Ready
-
-    /// Written at once, since scripts wait for it, and when every door is open.
-    private func announce(_ channels: [any Channel]) {
-        let urls = zip(doors, channels).map { $0.url(of: $1) }
-        let connectionString = ConnectionString(endpoint: urls[0], accessKey: key).connectionString
-        var text =
-            "SignalBox listens on \(urls[0])\(options.access.noAuth ? ", open to everybody" : ""): \(connectionString)\n"
-        for url in urls.dropFirst() { text += "Listening on \(url), too\n" }
-        if options.playground { text += "Playground: \(urls[0])/\n" }
-        FileHandle.standardOutput.write(Data(text.utf8))
-    }
 }
 
 /// Collects the doors' channels until all are there.

@@ -14,7 +14,10 @@ package struct SignalBox: AsyncParsableCommand {
             Completion for your shell: signalbox --generate-completion-script bash (or zsh, fish).
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Token.self, Send.self, CheckConfig.self, PrintConfig.self])
+        subcommands: [
+            Serve.self, Token.self, Send.self, Connections.self, Groups.self, Users.self, Kick.self, Tail.self,
+            Keys.self, Drain.self, CheckConfig.self, PrintConfig.self,
+        ])
 
     package init() {}
 

@@ -62,6 +62,7 @@ private func environment(_ variables: [String: String]) -> SignalBoxCommands.Env
 
     static let commands: [any Configurable.Type] = [
         Serve.self, ClientToken.self, RestToken.self, Send.self, CheckConfig.self, PrintConfig.self,
+        SignalBoxCommands.Connections.self, Groups.self, Users.self, Kick.self, Tail.self, Keys.self, Drain.self,
     ]
 
     /// An option without a variable, or a help text without its name, is a mistake.

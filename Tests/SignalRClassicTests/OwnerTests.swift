@@ -52,8 +52,8 @@ private struct OwnedStage: ClassicDirectory {
     }
 
     func entry(of user: HubUser?, to names: [String]?, for request: HubRequest) async throws -> ClassicEntry {
-        func admission(_ name: String, _ server: HubServer, isListed: Bool) -> Admission {
-            Admission(
+        func admission(_ name: String, _ server: HubServer, isListed: Bool) -> ClassicAdmission {
+            ClassicAdmission(
                 application: ClassicApplication(name: name, server: server, isListed: isListed) { _, _ in .void },
                 userID: nil)
         }

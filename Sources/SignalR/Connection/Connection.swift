@@ -78,9 +78,21 @@ package final class Connection: @unchecked Sendable {
 
     package private(set) var transport: (any Transport)? { didSet { updateLane() } }
     package private(set) var session: (any ConnectionSession)?
-    package private(set) var state = State.new { didSet { updateLane() } }
+    package private(set) var state = State.new {
+        didSet {
+            updateLane()
+            if (state == .open) != (oldValue == .open) { share(format, isSharing: state == .open) }
+        }
+    }
     /// The codec and packaging in use; text JSON until the handshake picks.
-    package private(set) var format = Format(codec: 0, packaging: .bare) { didSet { updateLane() } }
+    package private(set) var format = Format(codec: 0, packaging: .bare) {
+        didSet {
+            updateLane()
+            guard state == .open, format != oldValue else { return }
+            share(oldValue, isSharing: false)
+            share(format, isSharing: true)
+        }
+    }
     package private(set) var transferFormat = TransferFormat.text
     /// What ``transportHistory`` gives, but for connections whose client has its transports in another.
     package var history = TransportHistory()
@@ -124,6 +136,9 @@ package final class Connection: @unchecked Sendable {
     package private(set) var lastWords: ByteBuffer?
     /// Requests that wait until the session has taken what they brought.
     private var readWaiters: [CheckedContinuation<Bool, Never>] = []
+
+    /// Without what went to all connections of the shard at once.
+    var ownTraffic = Traffic()
 
     /// Where this connection stands in its shard's list of all connections.
     var shardIndex = -1
@@ -181,6 +196,7 @@ extension Connection {
         guard state == .opening else { return }
         state = .open
         shard.register(self)
+        tell(.handshake, "Ready")
     }
 }
 
@@ -196,7 +212,7 @@ extension Connection {
         case .new:
             state = .opening
             request.started(transport.kind, at: now)
-            registry.transportStarted(transport.kind)
+            registry.transportStarted(transport.kind, of: self)
             shard.add(self)
             session?.opened()
             process()
@@ -218,6 +234,7 @@ extension Connection {
         attach(transport)
         guard state == .open else { return }
         if isStateful { moveHistory(to: transport.kind.name) }
+        tell(.transport, "Came back", detail: transport.kind.rawValue)
         session?.resumed()
     }
 
@@ -232,6 +249,7 @@ extension Connection {
     /// Bytes from the client. The kind and the end of the transport's message matter to sessions that keep boundaries.
     package func receive(_ bytes: ByteBuffer, isText: Bool = true, isLast: Bool = true) {
         guard isLive || state == .new else { return }
+        countReceived(bytes.readableBytes)
         if let session, session.keepsBoundaries { return session.receive(bytes, isText: isText, isLast: isLast) }
         guard bytes.readableBytes > 0 else { return }
         if inbound == nil || inbound?.readableBytes == 0 {
@@ -305,7 +323,8 @@ extension Connection {
         guard transport === self.transport else { return }
         history.interrupt(.lost(reason.detail ?? reason.name))
         detach(transport)
-        if state != .open || replay == nil && session?.outlivesTransport != true { close(reason) }
+        if state != .open || replay == nil && session?.outlivesTransport != true { return close(reason) }
+        tell(.transport, "Lost its transport", detail: reason.detail)
     }
 
     /// Whether a poll that is like the one before may go on without a look at its token.
@@ -336,6 +355,8 @@ extension Connection {
         guard let bytes = format.packaging.encode(message, with: registry.codecs[Int(format.codec)]) else {
             return close(.writeFailed("The message cannot be written."))
         }
+        messageObserver?.sent(message, to: self)
+        if replay == nil || isHolding { countSentMessage() }
         if isHolding { return hold(Batch(bytes)) }
         // A stateful client may need it again, on a transport with another packaging.
         if replay != nil { send(Outgoing(message)) } else { enqueue(Batch(bytes)) }
@@ -345,6 +366,7 @@ extension Connection {
         guard isLive else { return }
         let outgoing = session?.addressed(outgoing) ?? outgoing
         guard let batch = shard.encoded(outgoing, format) else { return }
+        countSentMessage()
         if isHolding { return hold(batch) }
         guard outgoing.isNumbered, replay != nil else { return enqueue(batch) }
         replay?.append(outgoing, batch.byteCount)
@@ -390,12 +412,14 @@ extension Connection {
 
     /// Queues bytes that are wrapped already; they leave at the end of the event loop's tick, together with all others.
     package func enqueue(_ batch: Batch) {
+        countSent(batch.byteCount)
         pending = pending.map { Batch($0, then: batch) } ?? batch
         queued()
     }
 
     /// The same for one of many receivers: those that had the same batch pending share the longer one.
     func enqueue(_ batch: Batch, sharing memo: inout (before: Batch, after: Batch)?) {
+        countSent(batch.byteCount)
         if let pending {
             if let memo, memo.before === pending {
                 self.pending = memo.after

@@ -6,7 +6,7 @@
 ///
 /// Clients of ASP.NET SignalR 2.x get a GUID instead. A version-4 UUID is always written as one, lower-case and dashed, and no other id
 /// has the six bits that make it one.
-package struct ConnectionID: Hashable, Sendable, LosslessStringConvertible {
+package struct ConnectionID: Hashable, Comparable, Sendable, LosslessStringConvertible {
     private var high: UInt64
     private var low: UInt64
 
@@ -39,6 +39,11 @@ package struct ConnectionID: Hashable, Sendable, LosslessStringConvertible {
         second.combine(text)
         self.high = UInt64(truncatingIfNeeded: first.finalize())
         self.low = UInt64(truncatingIfNeeded: second.finalize())
+    }
+
+    /// An order without a meaning, for lists that go on where they stopped.
+    package static func < (left: ConnectionID, right: ConnectionID) -> Bool {
+        (left.high, left.low) < (right.high, right.low)
     }
 
     package var isGUID: Bool { high & 0xF000 == 0x4000 && low >> 62 == 0b10 }

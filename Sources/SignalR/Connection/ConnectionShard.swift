@@ -35,6 +35,8 @@ final class ConnectionSet {
     /// Where each of `members` stands in its shard: with this a delivery finds their lanes without looking at them.
     private(set) var places: ContiguousArray<UInt32> = []
     var pace = DeliveryPace()
+    /// What went to all members at once.
+    let sharedTraffic = SharedTraffic()
 
     init(_ name: String, isGroup: Bool) {
         self.name = name
@@ -45,6 +47,7 @@ final class ConnectionSet {
     func insert(_ connection: Connection) {
         guard connection.shardIndex >= 0, !connection.memberships.contains(where: { $0.set === self }) else { return }
         connection.memberships.append(Membership(set: self, index: members.count))
+        if connection.state == .open { connection.share(sharedTraffic, connection.format, isSharing: true) }
         members.append(connection)
         places.append(UInt32(connection.shardIndex))
     }
@@ -55,6 +58,7 @@ final class ConnectionSet {
     func remove(_ connection: Connection) {
         guard let found = connection.memberships.firstIndex(where: { $0.set === self }) else { return }
         let index = connection.memberships.remove(at: found).index
+        if connection.state == .open { connection.share(sharedTraffic, connection.format, isSharing: false) }
         let (last, place) = (members.removeLast(), places.removeLast())
         guard last !== connection else { return }
         members[index] = last
@@ -102,7 +106,11 @@ package final class ConnectionShard: @unchecked Sendable {
     private var isTickNumbered = false
     private var pace = DeliveryPace()
     private var ticker: RepeatedTask?
-    private var emptyWaiters: [CheckedContinuation<Void, Never>] = []
+    private var emptyWaiters: [(waiter: CheckedContinuation<Void, Never>, timeout: Scheduled<Void>)] = []
+    /// Of all connections, those that ended included.
+    package var traffic = Traffic()
+    /// What went to all at once.
+    let sharedTraffic = SharedTraffic()
     /// Numbers and keeps messages for clients that resume by a cursor; nil while there are none.
     package var journal: (any DeliveryJournal)?
 
@@ -160,12 +168,14 @@ package final class ConnectionShard: @unchecked Sendable {
     package func join(_ connection: Connection, group: String) {
         guard connection.shardIndex >= 0, connection.state != .closed else { return }
         set(group, in: \.groups, isGroup: true).insert(connection)
+        connection.tell(.group, "Joined", detail: group)
         connection.session?.membershipChanged(of: group, to: true)
     }
 
     package func leave(_ connection: Connection, group: String) {
         guard let set = groups[group] else { return }
         leave(connection, set)
+        connection.tell(.group, "Left", detail: group)
         connection.session?.membershipChanged(of: group, to: false)
     }
 
@@ -174,6 +184,7 @@ package final class ConnectionShard: @unchecked Sendable {
             // The last member's leaving frees the set.
             let group = membership.set.name
             leave(connection, membership.set)
+            connection.tell(.group, "Left", detail: group)
             connection.session?.membershipChanged(of: group, to: false)
         }
     }
@@ -198,7 +209,9 @@ package final class ConnectionShard: @unchecked Sendable {
     package func deliver(_ message: Outgoing, to target: HubTarget, except: Exclusion = .nobody) {
         let message = journal?.record(message, to: target, except: except) ?? message
         switch target {
-        case .all: deliver(message, to: all, at: nil, except, atOnce: pace.isLone(in: currentTick()))
+        case .all:
+            var delivery = Delivery(message, in: self, except: except, atOnce: pace.isLone(in: currentTick()))
+            delivery.deliver(to: all, at: nil, counting: sharedTraffic)
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
             for name in names { if let set = groups[name] { deliver(message, to: set, except) } }
@@ -209,15 +222,8 @@ package final class ConnectionShard: @unchecked Sendable {
     }
 
     private func deliver(_ message: Outgoing, to set: ConnectionSet, _ except: Exclusion) {
-        deliver(message, to: set.members, at: set.places, except, atOnce: set.pace.isLone(in: currentTick()))
-    }
-
-    private func deliver(
-        _ message: Outgoing, to receivers: ContiguousArray<Connection>, at places: ContiguousArray<UInt32>?,
-        _ except: Exclusion, atOnce: Bool
-    ) {
-        var delivery = Delivery(message, in: self, except: except, atOnce: atOnce)
-        delivery.deliver(to: receivers, at: places)
+        var delivery = Delivery(message, in: self, except: except, atOnce: set.pace.isLone(in: currentTick()))
+        delivery.deliver(to: set.members, at: set.places, counting: set.sharedTraffic)
     }
 
     /// The bytes of a message for one format; nil, and a word in the log, when it cannot be written so.
@@ -280,14 +286,20 @@ package final class ConnectionShard: @unchecked Sendable {
         if case .all = target { all.count { $0.state == .open } } else { members(of: target).count }
     }
 
-    func groupCounts() -> [String: Int] { groups.mapValues(\.members.count) }
-    func userCounts() -> [String: Int] { users.mapValues(\.members.count) }
+    package func groupCounts() -> [String: Int] { groups.mapValues(\.members.count) }
+    package func userCounts() -> [String: Int] { users.mapValues(\.members.count) }
+    package var groupCount: Int { groups.count }
+    package var userCount: Int { users.count }
+    /// Those included that are not open yet.
+    package var connectionCount: Int { all.count }
 
-    /// Returns once no connection is left.
-    func becameEmpty() async {
+    /// Returns once no connection is left, or at the deadline.
+    func becameEmpty(by deadline: NIODeadline) async {
         await withCheckedContinuation { waiter in
             eventLoop.execute { [self] in
-                all.isEmpty ? waiter.resume() : emptyWaiters.append(waiter)
+                guard !all.isEmpty else { return waiter.resume() }
+                let timeout = eventLoop.scheduleTask(deadline: deadline) { self.releaseWaiters() }
+                emptyWaiters.append((waiter, timeout))
             }
         }
     }
@@ -296,8 +308,11 @@ package final class ConnectionShard: @unchecked Sendable {
         for connection in Array(all) { connection.close(reason) }
     }
 
-    func releaseWaiters() {
-        for waiter in emptyWaiters { waiter.resume() }
+    private func releaseWaiters() {
+        for (waiter, timeout) in emptyWaiters {
+            timeout.cancel()
+            waiter.resume()
+        }
         emptyWaiters = []
     }
 }

@@ -42,6 +42,8 @@ struct Delivery {
     private let except: Exclusion
     /// Whether the message may leave without waiting for the end of the tick, where nothing is in front of it.
     private let atOnce: Bool
+    /// Whether receivers are reached by their lanes alone, and therefore counted all at once.
+    private let asksNobody: Bool
     /// What the formats seen so far get; usually one or two.
     private var formats: [(format: Format, batch: Batch?, bytes: ByteBuffer)] = []
     private var memo: (before: Batch, after: Batch)?
@@ -53,6 +55,7 @@ struct Delivery {
         self.shard = shard
         self.except = except
         self.atOnce = atOnce
+        self.asksNobody = atOnce && except.isEmpty
     }
 
     /// A receiver whose socket can be written now.
@@ -67,11 +70,19 @@ struct Delivery {
 
     /// Runs no code of the application and closes nothing before every socket was written, so that none of them can be gone by then.
     /// - Parameter places: where `receivers` stand in the shard; nil when they are all of its connections.
-    mutating func deliver(to receivers: ContiguousArray<Connection>, at places: ContiguousArray<UInt32>?) {
+    /// - Parameter shared: what its receivers have in common.
+    mutating func deliver(
+        to receivers: ContiguousArray<Connection>, at places: ContiguousArray<UInt32>?, counting shared: SharedTraffic
+    ) {
         withUnsafeTemporaryAllocation(of: Ready.self, capacity: min(Self.handful, receivers.count)) { ready in
             for start in stride(from: 0, to: receivers.count, by: Self.handful) {
                 let few = start..<min(start + Self.handful, receivers.count)
                 send(ready.prefix(collect(receivers, few, places, into: ready)))
+            }
+        }
+        if asksNobody {
+            for format in formats where format.batch != nil {
+                shared.sent(format.bytes.readableBytes, in: format.format)
             }
         }
         for one in incomplete {
@@ -87,7 +98,6 @@ struct Delivery {
         into ready: UnsafeMutableBufferPointer<Ready>
     ) -> Int {
         var count = 0
-        let asksNobody = atOnce && except.isEmpty
         for index in few {
             var lane = asksNobody ? shard.lanes[places.map { Int($0[index]) } ?? index] : Lane()
             if lane.socket == nil {
@@ -101,6 +111,9 @@ struct Delivery {
             }
             let format = slot(of: lane.format)
             guard let socket = lane.socket, formats[format].batch != nil else { continue }
+            if !asksNobody {
+                receivers[index].ownTraffic.sent(messages: 1, bytes: formats[format].bytes.readableBytes)
+            }
             ready.initializeElement(at: count, to: Ready(socket: socket, receiver: index, format: format))
             count += 1
         }
@@ -108,9 +121,17 @@ struct Delivery {
     }
 
     private mutating func queue(for connection: Connection) {
+        if asksNobody {
+            // It is about to be counted with all others.
+            let format = formats[slot(of: connection.format)]
+            if format.batch != nil {
+                connection.ownTraffic.sent(messages: -1, bytes: -format.bytes.readableBytes)
+            }
+        }
         if connection.isStateful || connection.isHolding {
             connection.send(message)
         } else if let batch = formats[slot(of: connection.format)].batch {
+            connection.countSentMessage()
             connection.enqueue(batch, sharing: &memo)
         }
     }
@@ -124,12 +145,15 @@ struct Delivery {
 
     private mutating func send(_ ready: Slice<UnsafeMutableBufferPointer<Ready>>) {
         for format in formats.indices {
+            var count = 0
             formats[format].bytes.withUnsafeReadableBytes { bytes in
                 for var one in ready where one.format == format {
+                    count += 1
                     one.sent = SocketOutput.send(bytes, to: one.socket)
                     if one.sent < bytes.count { incomplete.append(one) }
                 }
             }
+            shard.traffic.sent(messages: count, bytes: count &* formats[format].bytes.readableBytes)
         }
     }
 }

@@ -84,11 +84,16 @@ package final class HubEndpoint: Sendable {
     /// - Parameter isNegotiate: whether the path ends in `/negotiate`.
     /// - Parameter host: the channel that may be taken over; nil when the host cannot hand over channels, which leaves long polling.
     package func respond(to request: HubRequest, isNegotiate: Bool, host: HostChannel?) async -> HubResponse {
-        if let refusal = originRefusal(request) { return refusal }
+        if let refusal = originRefusal(request) {
+            tell(refusal, to: request, isNegotiate)
+            return refusal
+        }
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
         // Before the token is looked at: a storm is to cost little.
         if let gate, isNegotiate || request.method == .get && request.query("id") == nil, let refusal = gate.refusal() {
-            return crossOrigin(refused(refusal), request)
+            let response = refused(refusal)
+            tell(response, to: request, isNegotiate)
+            return crossOrigin(response, request)
         }
         do {
             let user = try await authorize(request)
@@ -96,13 +101,18 @@ package final class HubEndpoint: Sendable {
             let response =
                 isNegotiate
                 ? try negotiate(request, user, host) : try await transport(request, user, host)
+            tell(response, to: request, isNegotiate)
             return crossOrigin(response, request)
         } catch let refused as Refusal {
+            tell(refused.response, to: request, isNegotiate)
             return crossOrigin(refused.response, request)
         } catch let refusal as GateRefusal {
-            return crossOrigin(refused(refusal), request)
+            let response = refused(refusal)
+            tell(response, to: request, isNegotiate)
+            return crossOrigin(response, request)
         } catch {
             logger.debug("Request failed", metadata: ["error": "\(error)"])
+            tell(.text(.badRequest), to: request, isNegotiate)
             return crossOrigin(.text(.badRequest), request)
         }
     }
@@ -121,6 +131,13 @@ package final class HubEndpoint: Sendable {
     private func arrive(_ request: HubRequest, _ user: HubUser?) throws(GateRefusal) {
         guard let gate, let refusal = gate.arrive(user: options.userID(user, request)) else { return }
         throw refusal
+    }
+
+    /// Turned-away requests are news to whoever observes the hub.
+    private func tell(_ response: HubResponse, to request: HubRequest, _ isNegotiate: Bool) {
+        guard let observer = options.observer, response.status.code >= 400 else { return }
+        observer.refused(
+            request, isNegotiate: isNegotiate, status: response.status.code, text: String(buffer: response.body))
     }
 
     // MARK: Authorization
@@ -202,9 +219,11 @@ package final class HubEndpoint: Sendable {
         let token = version > 0 ? ConnectionID() : id
         let offer = offer(user)
         let isStateful = offer.statefulReconnects && request.query("useStatefulReconnect")?.lowercased() == "true"
-        guard sessions.insert(.init(id: id, isStateful: isStateful), token: token) else {
+        let pending = SessionTable.Pending(id: id, isStateful: isStateful, trace: TraceContext(request.headers))
+        guard sessions.insert(pending, token: token) else {
             return .failure("The server has too many connections that were negotiated and not opened.")
         }
+        options.observer?.negotiated(request, id, offered: offer.transports)
         return .success(
             .init(
                 negotiateVersion: version, connectionID: id.description,
@@ -294,7 +313,7 @@ package final class HubEndpoint: Sendable {
     ) -> Connection {
         let connection = Connection(
             id: pending.id, registry: registry, eventLoop: eventLoop, limits: limits, user: user,
-            userID: userID, request: RequestFeatures(request))
+            userID: userID, request: RequestFeatures(request, trace: pending.trace))
         connection.isStateful = pending.isStateful
         connection.beginHistory(
             kind.name, offered: pending.isNegotiated ? offer(user).transports.map(\.name) : nil,
@@ -322,6 +341,7 @@ package final class HubEndpoint: Sendable {
             sessions.ended(token, lingers: kind == .longPolling)
             gate?.leave(user: userID)
         }
+        options.observer?.connects(request, connection, kind)
         early.deliver(to: connection)
         return connection
     }

@@ -103,7 +103,7 @@ package protocol ConnectionOrigin: AnyObject, Sendable {
 /// What a connection remembers of the request that opened it. Headers and query are kept in one string,
 /// since tens of thousands of idle connections hold one each.
 ///
-/// Safety: constants, but for two values that the connection's event loop sets once, before any hub code runs.
+/// Safety: constants, but for the values that the connection's event loop sets once, before any hub code runs.
 package final class RequestFeatures: @unchecked Sendable {
     package let path: String
     package let rawQuery: String
@@ -115,8 +115,11 @@ package final class RequestFeatures: @unchecked Sendable {
     package private(set) var transport: TransportKind?
     /// The shard's clock when the first transport came.
     package private(set) var startedAt: UInt32 = 0
+    /// The same in seconds since 1970.
+    package private(set) var startTime: Double = 0
 
-    package init(_ request: HubRequest, origin: (any ConnectionOrigin)? = nil) {
+    /// - Parameter trace: the trace that the connection belongs to if the request names none.
+    package init(_ request: HubRequest, origin: (any ConnectionOrigin)? = nil, trace: TraceContext? = nil) {
         self.origin = origin
         self.path = request.path
         self.rawQuery = request.rawQuery
@@ -125,12 +128,16 @@ package final class RequestFeatures: @unchecked Sendable {
         for field in request.headers where !Self.handshakeOnly.contains(field.name) {
             packed += "\(field.name.rawName)\n\(field.value)\n"
         }
+        if let trace, TraceContext(request.headers) == nil {
+            for (name, value) in trace.headers { packed += "\(name)\n\(value)\n" }
+        }
         self.packedHeaders = packed
     }
 
     func started(_ transport: TransportKind, at time: UInt32) {
         self.transport = transport
         self.startedAt = time
+        self.startTime = UnixTime.now
     }
 
     package var headers: HTTPFields {

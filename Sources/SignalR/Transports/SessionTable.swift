@@ -9,6 +9,8 @@ final class SessionTable: Sendable {
     struct Pending: Sendable {
         let id: ConnectionID
         let isStateful: Bool
+        /// That of the negotiation: browsers cannot send headers with what follows.
+        var trace: TraceContext?
         var early = EarlyPosts()
         /// Whether its transports were offered, rather than taken for granted.
         var isNegotiated = true

@@ -171,6 +171,23 @@ final class ServerConnections: Sendable {
         state.withLockedValue { state in Array(Set(state.entries.map(\.description.serverID))).sorted() }
     }
 
+    /// One connection of an app server, as operators see it.
+    struct Figures: Sendable {
+        let session: ServerSession
+        let clients: Int
+        /// `serving`, `finishing`, or `sending` for one that owns no clients.
+        let status: String
+    }
+
+    var census: [Figures] {
+        state.withLockedValue { state in
+            state.entries.map { entry in
+                let status = entry.description.kind == .weak ? "sending" : entry.isFinishing ? "finishing" : "serving"
+                return Figures(session: entry.session, clients: entry.clients, status: status)
+            }
+        }
+    }
+
     var counts: (clients: Int, connections: Int) {
         state.withLockedValue { state in
             let owners = state.entries.filter { $0.description.kind != .weak }

@@ -113,6 +113,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
             phase = .running
             relay?.servers.add(self, description)
             log("An app server connected", level: .info)
+            tellObserver("App server connected")
         case .failure(let refusal):
             write(.handshakeResponse(error: refusal.text, connectionID: nil, []))
             connection.close(.handshakeFailed(refusal.text))
@@ -272,11 +273,19 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         }
         let clientReason = reason == .shutdown ? CloseReason.shutdown : .serverLost
         for lane in lanes { lane.eventLoop.execute { lane.end(clientReason) } }
-        if wasRunning { log("An app server's connection ended", level: .info, detail: "\(reason)") }
+        if wasRunning {
+            log("An app server's connection ended", level: .info, detail: "\(reason)")
+            tellObserver("App server's connection ended", "\(reason)")
+        }
         finished()
     }
 
     // MARK: Log
+
+    private func tellObserver(_ text: String, _ detail: String? = nil) {
+        guard let observer = relay?.registry.observer as? HubObserver else { return }
+        observer.server(text, detail: [serverID, detail].compactMap { $0 }.joined(separator: ", "))
+    }
 
     func log(_ text: String, error: any Error) { log(text, level: .warning, detail: "\(error)") }
 

@@ -68,6 +68,7 @@ private struct Visit {
     }
 
     private func hub(_ name: HubName) throws -> ServiceHub {
+        guard service.allows(name) else { throw ClassicRefusal(.notFound, "The service has no hub of that name.") }
         do {
             return try service.hub(name)
         } catch {
@@ -75,9 +76,9 @@ private struct Visit {
         }
     }
 
-    private func admission(_ name: String, to hub: HubName, isListed: Bool = true) throws -> Admission {
+    private func admission(_ name: String, to hub: HubName, isListed: Bool = true) throws -> ClassicAdmission {
         let hub = try self.hub(hub)
-        return Admission(
+        return ClassicAdmission(
             application: hub.classicApplication(named: name, isListed: isListed),
             userID: hub.server.options.userID(user, request))
     }
@@ -90,7 +91,7 @@ private struct Visit {
 
     /// The application's own hub has the server connections that own clients; without an application, the first hub.
     private func route(
-        _ places: [(hub: HubName, admission: Admission)], isPersistent: Bool
+        _ places: [(hub: HubName, admission: ClassicAdmission)], isPersistent: Bool
     ) throws -> ClassicRoute? {
         guard let name = pass.home ?? places.first?.hub, mode(of: name) != .serverless else { return nil }
         let hub = try self.hub(name)

@@ -34,7 +34,7 @@ extension UpstreamHub {
         return await withCheckedContinuation { waiter in
             // The client's calls at a time are bounded, and so is this queue.
             _ = queue.add {
-                let limit = min(caller.connection.limits.maximumOutboundQueue, upstream.options.maximumAnswer)
+                let limit = min(answerLimit, upstream.options.maximumAnswer)
                 let answer = await self.call(upstream, event, of: caller, rule: rule, url: url, limit: limit)
                 if !answer.isSuccess { log("Upstream failed a call", event, answer.summary, caller) }
                 waiter.resume(returning: UpstreamReply.outcome(of: answer, to: call.id, codec: codec))

@@ -63,6 +63,8 @@ enum Introduction {
                 headers.append(.init(field.name.rawName, [field.value]))
             }
         }
+        let trace = TraceContext.handedOn("SignalBox/connect", from: TraceContext(connection.request.headers))
+        for (name, value) in trace?.headers ?? [] { headers.append(.init(name, [value])) }
         if let addresses = addresses(of: connection.request) { headers.append(.init("X-Forwarded-For", [addresses])) }
         headers.append(.init(instanceID, [instance]))
         if connection.user?.claims["asrs.s.dc"]?.isTrue == true {
@@ -81,6 +83,8 @@ enum Introduction {
     private static let hopByHop: Set = [
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
         "transfer-encoding", "upgrade", "authorization", "sec-websocket-protocol",
+        // Added again if they are valid.
+        TraceContext.parentHeader, TraceContext.stateHeader,
     ]
 }
 

@@ -83,6 +83,8 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             guard connection.meter?.admits(bytes, codec.transferFormat) != false else {
                 return connection.close(.rateLimited)
             }
+            connection.countReceivedMessage()
+            if let observer = connection.messageObserver { tell(observer, bytes) { $0.received($1, on: $2) } }
             lane.send(.connectionData(id: connection.id.description, bytes, []))
             bytes.moveReaderIndex(to: bytes.writerIndex)
         case .handshake, .waiting, .over: break
@@ -175,6 +177,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         if let user = connection.userID {
             for group in relay.userGroups.groups(of: user) { connection.shard.join(connection, group: group) }
         }
+        connection.tell(.server, "Goes to app server", detail: lane.session.serverID)
         introduce(to: lane)
     }
 
@@ -194,7 +197,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         do {
             switch phase {
             case .opening: try receivedFirst(bytes)
-            case .running: if let whole = try cutter.whole(bytes, codec.transferFormat) { write(whole) }
+            case .running: if let whole = try cutter.whole(bytes, codec.transferFormat) { pass(whole) }
             case .handshake, .waiting, .over: return
             }
         } catch {
@@ -212,7 +215,24 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         phase = .running
         write(response)
         connection.endHolding()
-        if all.readableBytes > 0, let whole = try cutter.whole(all, codec.transferFormat) { write(whole) }
+        if all.readableBytes > 0, let whole = try cutter.whole(all, codec.transferFormat) { pass(whole) }
+    }
+
+    private func pass(_ messages: ByteBuffer) {
+        connection.countSentMessage()
+        if let observer = connection.messageObserver { tell(observer, messages) { $0.sent($1, to: $2) } }
+        write(messages)
+    }
+
+    /// Reads what is relayed, for people who follow messages. Whatever ends in another piece is left out.
+    private func tell(
+        _ observer: any ConnectionObserver, _ bytes: ByteBuffer,
+        _ tell: (any ConnectionObserver, HubMessage, Connection) -> Void
+    ) {
+        var bytes = bytes
+        while let message = try? codec.read(from: &bytes, maximumSize: nil) {
+            if message.isNumbered { tell(observer, message, connection) }
+        }
     }
 
     private func write(_ bytes: ByteBuffer) {
@@ -289,6 +309,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         _ = new.add(self)
         lane = new
         cutter = FrameCutter()
+        connection.tell(.server, "Moves to app server", detail: new.session.serverID)
         introduce(to: new, from: old.session.serverID)
         connection.process()
     }

@@ -86,12 +86,16 @@ final class Upstream: Sendable {
     // MARK: Requests
 
     /// - Parameter limit: bytes of the answer.
-    func call(rule: Int, url: String, headers: HTTPHeaders, body: ByteBuffer, limit: Int) async -> UpstreamAnswer {
+    /// - Returns: what came of it, and how many requests were sent for it.
+    func call(
+        rule: Int, url: String, headers: HTTPHeaders, body: ByteBuffer, limit: Int
+    ) async -> (answer: UpstreamAnswer, tries: Int) {
         let answer: UpstreamAnswer
+        let count = NIOLockedValueBox(0)
         do {
             answer = try await withDeadline(options.timeout) { [self] in
                 try await gates[rule].pass {
-                    try await tries(url: url, headers: headers, body: body, limit: limit)
+                    try await tries(url: url, headers: headers, body: body, limit: limit, count)
                 }
             }
         } catch UpstreamGate.Failure.full {
@@ -102,14 +106,15 @@ final class Upstream: Sendable {
             answer = .failure(Self.describe(error))
         }
         note(answer, of: rule)
-        return answer
+        return (answer, count.withLockedValue { $0 })
     }
 
     private func tries(
-        url: String, headers: HTTPHeaders, body: ByteBuffer, limit: Int
+        url: String, headers: HTTPHeaders, body: ByteBuffer, limit: Int, _ count: NIOLockedValueBox<Int>
     ) async throws -> UpstreamAnswer {
         var pause = Duration.milliseconds(100)
         for _ in 1..<max(1, options.maximumTries) {
+            count.withLockedValue { $0 += 1 }
             do {
                 let (answer, retryAfter) = try await send(url: url, headers: headers, body: body, limit: limit)
                 guard let retryAfter else { return answer }
@@ -120,6 +125,7 @@ final class Upstream: Sendable {
             }
             pause *= 4
         }
+        count.withLockedValue { $0 += 1 }
         return try await send(url: url, headers: headers, body: body, limit: limit).answer
     }
 

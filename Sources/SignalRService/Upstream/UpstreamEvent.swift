@@ -1,7 +1,6 @@
 // SignalBox: what upstream is told: the request of one event
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTypes
 import NIOCore
 import NIOHTTP1
 import SignalR
@@ -15,8 +14,8 @@ struct UpstreamEvent: Sendable {
     let name: String
     let contentType: String
     let body: ByteBuffer
-    /// W3C trace context that came with a message.
-    var trace: HubHeaders = [:]
+    /// The trace that a message belongs to.
+    var trace: TraceContext?
 
     static let connected = UpstreamEvent(
         category: .connections, name: "connected", contentType: json, body: ByteBuffer(string: #"{"type":10}"#))
@@ -44,11 +43,10 @@ struct UpstreamEvent: Sendable {
         return UpstreamEvent(
             category: .messages, name: invocation.target,
             contentType: codec.transferFormat == .text ? json : "application/x-msgpack", body: body,
-            trace: invocation.headers.filter { Self.traceHeaders.contains($0.key.lowercased()) })
+            trace: TraceContext(invocation.headers))
     }
 
     private static let json = "application/json"
-    private static let traceHeaders: Set = ["traceparent", "tracestate"]
 
     /// Takes off the length in front, and the sixth item, which receivers of calls without streams do not expect.
     private static func removeFrame(from body: inout ByteBuffer, hasStreams: Bool) {
@@ -63,7 +61,8 @@ struct UpstreamEvent: Sendable {
 
     // MARK: Headers
 
-    func headers(of client: HubCallerContext, hub: String, keys: AccessKeys) -> HTTPHeaders {
+    /// - Parameter trace: the trace context of the request.
+    func headers(of client: HubCallerContext, hub: String, keys: AccessKeys, trace: TraceContext?) -> HTTPHeaders {
         var headers = HTTPHeaders()
         func add(_ name: String, _ value: String) {
             if !value.isEmpty { headers.add(name: name, value: Self.escaped(value)) }
@@ -77,7 +76,7 @@ struct UpstreamEvent: Sendable {
         add("X-ASRS-Client-Query", Self.query(client.connection.request.rawQuery))
         add("X-ASRS-Signature", keys.signatures(of: client.connectionID))
         add("Content-Type", contentType)
-        for (name, value) in traceContext(of: client) { add(name, value) }
+        for (name, value) in trace?.headers ?? [] { add(name, value) }
         return headers
     }
 
@@ -111,13 +110,7 @@ struct UpstreamEvent: Sendable {
     }
 
     /// Of the message, else of the request that opened the connection.
-    private func traceContext(of client: HubCallerContext) -> [(String, String)] {
-        if !trace.isEmpty { return trace.map { ($0.key.lowercased(), $0.value) } }
-        let headers = client.headers
-        return Self.traceHeaders.compactMap { name in
-            HTTPField.Name(name).flatMap { headers[$0] }.map { (name, $0) }
-        }
-    }
+    func trace(of client: HubCallerContext) -> TraceContext? { trace ?? TraceContext(client.headers) }
 }
 
 extension HubValue {

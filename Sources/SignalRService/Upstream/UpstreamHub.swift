@@ -11,7 +11,11 @@ import SignalRWire
 struct UpstreamHub: HubCallTaker {
     let source: UpstreamSource
     let hub: String
+    /// Bytes of an answer that a classic client's queue can hold; its seats have no bound of their own.
+    let answerLimit: Int
     let logger: Logger
+    /// Who is told of deliveries.
+    var observation: Observation?
 
     private static let itemKey = "signalbox.upstream"
 
@@ -106,9 +110,15 @@ struct UpstreamHub: HubCallTaker {
     func call(
         _ upstream: Upstream, _ event: UpstreamEvent, of client: HubCallerContext, rule: Int, url: String, limit: Int
     ) async -> UpstreamAnswer {
-        await upstream.call(
-            rule: rule, url: url, headers: event.headers(of: client, hub: hub, keys: source.keys), body: event.body,
-            limit: limit)
+        let start = ContinuousClock.now
+        let (answer, tries) = await TraceContext.hop("\(hub)/\(event.name)", from: event.trace(of: client)) { trace in
+            await upstream.call(
+                rule: rule, url: url, headers: event.headers(of: client, hub: hub, keys: source.keys, trace: trace),
+                body: event.body, limit: limit)
+        }
+        observation?.delivered(
+            event, of: client, hub: hub, url: url, answer: answer, tries: tries, duration: ContinuousClock.now - start)
+        return answer
     }
 
     func log(_ text: Logger.Message, _ event: UpstreamEvent, _ answer: String, _ client: HubCallerContext) {

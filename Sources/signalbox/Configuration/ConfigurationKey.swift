@@ -80,6 +80,11 @@ struct ConfigurationKey {
         .init("limits.messagesPerSecondPerUser", "messages-per-second-per-user", .text, .reloads),
         .init("limits.bytesPerSecondPerUser", "bytes-per-second-per-user", .text, .reloads),
         .init("limits.requestsPerSecond", "requests-per-second", .text, .reloads),
+        .init("admin.host", "admin-host"),
+        .init("admin.port", "admin-port", .number),
+        .init("admin.key", "admin-key", .secret),
+        .init("admin.off", "no-admin", .flag),
+        .init("logging.format", "log-format"),
         .init("logging.level", "log-level", .text, .reloads),
     ]
 

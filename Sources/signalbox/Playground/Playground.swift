@@ -6,6 +6,7 @@ import NIOCore
 import SignalR
 import SignalRClassic
 import SignalRHummingbird
+import SignalRService
 
 /// A chat and a whiteboard, as any app would add them to its router: for clients of ASP.NET Core SignalR, and at `/signalr` for those of
 /// ASP.NET SignalR 2.x.
@@ -13,12 +14,17 @@ struct Playground: Sendable {
     private let hubs: [HubServer]
 
     init(
-        _ router: Router<BasicRequestContext>, options: HubOptions, classic: ClassicOptions, group: any EventLoopGroup
+        _ router: Router<BasicRequestContext>, options: HubOptions, classic: ClassicOptions, group: any EventLoopGroup,
+        observation: Observation?
     ) throws {
-        self.hubs = [
-            try router.signalR("/hubs/chat", hub: ChatHub(), options: options, eventLoopGroup: group),
-            try router.signalR("/hubs/board", hub: BoardHub(), options: options, eventLoopGroup: group),
-        ]
+        func serve(_ hub: some Hub, at path: String) throws -> HubServer {
+            var options = options
+            options.observer = observation?.observer(ofHub: path)
+            let server = try router.signalR(RouterPath(path), hub: hub, options: options, eventLoopGroup: group)
+            observation?.add(path, server)
+            return server
+        }
+        self.hubs = [try serve(ChatHub(), at: "/hubs/chat"), try serve(BoardHub(), at: "/hubs/board")]
         try router.classicSignalR("/signalr", hubs: hubs, options: classic, eventLoopGroup: group)
     }
 

@@ -65,7 +65,7 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
             ) async throws {
                 try await a.send(.call(method, arguments + ["hi"], id: "send"))
                 if hearsA { #expect(try await a.next() == message) }
-                #expect(try await a.next() == .end("send"))
+                #expect(try await a.next() == .result("send", .null))
                 if hearsB { #expect(try await b.next() == message) }
             }
             try await expect("ToCaller", a: true)
@@ -76,13 +76,13 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
             try await expect("ToAllExcept", .string(idA), b: true)
             try await expect("ToUser", "bob", b: true)
             try await expect("ToUsers", "bob", "nobody", b: true)
-            #expect(try await a.invoke("Join", "g") == .end("1"))
-            #expect(try await b.invoke("Join", "g") == .end("1"))
+            #expect(try await a.invoke("Join", "g") == .result("1", .null))
+            #expect(try await b.invoke("Join", "g") == .result("1", .null))
             try await expect("ToGroup", "g", a: true, b: true)
             try await expect("ToGroups", "g", "h", a: true, b: true)
             try await expect("ToGroupExcept", "g", .string(idA), b: true)
             try await expect("ToOthersInGroup", "g", b: true)
-            #expect(try await b.invoke("Leave", "g") == .end("1"))
+            #expect(try await b.invoke("Leave", "g") == .result("1", .null))
             try await expect("ToGroup", "g", a: true)
             // Nothing else came.
             #expect(try await b.invoke("AddTwo", 1, 1) == .result("1", 2))
@@ -181,8 +181,8 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
                     try await clients.second.send(.result(id, 7))
                     #expect(try await clients.first.next() == .result("1", 7))
                     // Groups and sends know no borders either.
-                    #expect(try await clients.second.invoke("Join", "g") == .end("1"))
-                    #expect(try await clients.first.invoke("ToGroup", "g", "hi") == .end("1"))
+                    #expect(try await clients.second.invoke("Join", "g") == .result("1", .null))
+                    #expect(try await clients.first.invoke("ToGroup", "g", "hi") == .result("1", .null))
                     #expect(try await clients.second.next() == .call("Message", ["hi"]))
                 }
             }
@@ -306,13 +306,13 @@ private func user(_ name: String) -> [(String, String)] { [("From", name)] }
         try await withService { world in
             try await world.withApp(moves) { first in
                 let client = try await first.client()
-                #expect(try await client.invoke("Join", "g") == .end("1"))
+                #expect(try await client.invoke("Join", "g") == .result("1", .null))
                 try await world.withApp(moves) { second in
                     await first.shutDown()
                     try await second.bulletin.wait(for: "connected")
                     try await first.bulletin.wait(for: "disconnected in order")
                     #expect(try await client.invoke("ToGroup", "g", "hi") == .call("Message", ["hi"]))
-                    #expect(try await client.next() == .end("1"))
+                    #expect(try await client.next() == .result("1", .null))
                     try await client.send(.close())
                     #expect(try await client.next() == .close())
                 }
