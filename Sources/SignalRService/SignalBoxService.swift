@@ -32,6 +32,8 @@ public final class SignalBoxService: Sendable {
         public var classic = ClassicOptions()
         /// Times and bounds between clients and app servers.
         var relay = RelayOptions()
+        /// Seconds that rates are measured by, on a clock that only goes forward.
+        var clock: @Sendable () -> Double = { TokenBucket.now }
         /// How long a client that a REST caller asks may take for its result before the caller is told 408. Default 30 s.
         public var clientResultTimeout: Duration = .seconds(30)
         /// The scheme of links in answers: `https` where the listener has TLS or is behind it. Default `http`.
@@ -88,7 +90,7 @@ public final class SignalBoxService: Sendable {
     public init(
         _ options: Options, eventLoopGroup: any EventLoopGroup, logger: Logger = Logger(label: "SignalBox")
     ) throws(HubDefinitionError) {
-        self.admission = Admission(options.limits)
+        self.admission = Admission(options.limits, now: options.clock)
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.observation = options.isObserved ? Observation(eventLoopGroup: eventLoopGroup) : nil

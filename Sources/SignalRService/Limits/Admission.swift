@@ -159,7 +159,7 @@ final class Admission: Sendable {
             let shared = user.flatMap {
                 state.limits.limitsUsersInput ? state.hubs[hub]?.meter(of: $0, state.limits) : nil
             }
-            return ClientMeter(state.limits, user: shared)
+            return ClientMeter(state.limits, user: shared, now: now)
         }
     }
 

@@ -40,12 +40,14 @@ final class UserMeter: Sendable {
 final class ClientMeter: InboundMeter {
     private var own: InputRates?
     private let user: UserMeter?
+    private let now: @Sendable () -> Double
     private var counter = MessageCounter()
 
     /// nil when nothing limits the connection.
-    init?(_ limits: ServiceLimits, user: UserMeter?) {
+    init?(_ limits: ServiceLimits, user: UserMeter?, now: @escaping @Sendable () -> Double) {
         self.own = InputRates(messages: limits.messagesPerConnection, bytes: limits.bytesPerConnection)
         self.user = user
+        self.now = now
         if own == nil, user == nil { return nil }
     }
 
@@ -56,7 +58,7 @@ final class ClientMeter: InboundMeter {
     }
 
     private func admits(messages: Int, bytes: Int) -> Bool {
-        let now = TokenBucket.now
+        let now = now()
         return own?.admit(messages: messages, bytes: bytes, at: now) != false
             && user?.admits(messages: messages, bytes: bytes, at: now) != false
     }
