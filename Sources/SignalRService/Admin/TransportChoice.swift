@@ -41,7 +41,7 @@ struct TransportChoice {
             return
         }
         let before = journal.events(ofClient: start.client, in: (start.time - Self.window)...start.time)
-        let failed = Self.attempts(before.filter { $0.connection != facts.id }, journal)
+        let failed = Self.attempts(before.filter { $0.connection != facts.id }, until: start.time, journal)
         let offered = Self.offered(start)
         let passedOver = offered.prefix { $0 != chosen }.filter { kind in !failed.contains { $0.transport == kind } }
         let tried =
@@ -58,9 +58,12 @@ struct TransportChoice {
         return TransportKind.allCases.filter { start.text.contains($0.jsonName) }
     }
 
-    /// What became of other connections of the client.
-    private static func attempts(_ events: [ServiceEvent], _ journal: EventJournal) -> [Attempt] {
-        events.compactMap { event in
+    /// More than a client tries in the window, unless it is many clients that look alike.
+    private static let maximumAttempts = 4
+
+    /// What became of other connections of the client that were over by then. One that ended in order did not fail.
+    private static func attempts(_ events: [ServiceEvent], until time: Double, _ journal: EventJournal) -> [Attempt] {
+        let attempts: [Attempt] = events.compactMap { event in
             switch event.kind {
             case .refused:
                 guard let kind = TransportKind.allCases.first(where: { event.text.hasPrefix($0.jsonName) }) else {
@@ -71,11 +74,14 @@ struct TransportChoice {
                 guard let kind = TransportKind.allCases.first(where: { $0.jsonName == event.text }),
                     let id = event.connection
                 else { return nil }
-                guard let ended = journal.ended(id) else { return nil }
+                guard let ended = journal.ended(id), ended.closedAt <= time, !ended.reason.isGraceful else {
+                    return nil
+                }
                 return Attempt(transport: kind, outcome: "failed", reason: ended.reason.description)
             default: return nil
             }
         }
+        return attempts.suffix(maximumAttempts)
     }
 
     private static func explain(
