@@ -4,6 +4,7 @@
 import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
+import SignalRAccess
 import SignalRService
 
 /// Waits for all listeners, then says where they are, and leaves a note for the admin commands.
