@@ -205,7 +205,8 @@ package final class ClassicEndpoint: Sendable {
             }
             guard try await application.admits(user, request.http) else { continue }
             admitted.append(
-                ClassicAdmission(application: application, userID: application.server.options.userID(user, request.http)))
+                ClassicAdmission(
+                    application: application, userID: application.server.options.userID(user, request.http)))
         }
         guard names.isEmpty || !admitted.isEmpty else { throw ClassicRefusal(user == nil ? .unauthorized : .forbidden) }
         return admitted
