@@ -70,7 +70,8 @@ struct Server {
                 router, options: playgroundOptions, classic: try classicOptions, group: group,
                 observation: service.observation) : nil
         let ready = Ready(count: doors.count) { channels in
-            announcement.listens(at: zip(doors, channels).map { $0.url(of: $1) }, on: channels[0].localAddress?.port ?? 0)
+            announcement.listens(
+                at: zip(doors, channels).map { $0.url(of: $1) }, on: channels[0].localAddress?.port ?? 0)
         }
         let apps = try doors.enumerated().map { index, door in
             try door.service(router, group: group, logger: logger) { ready.note($0, of: index) }

@@ -4,6 +4,7 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import SignalRService
 import SignalRWire
 
@@ -13,6 +14,14 @@ struct AdminClient {
     let key: String
 
     private static let maximumAnswer = 64 << 20
+
+    /// Lives as long as the program. Says at once that nobody listens, rather than trying until the request's time is over.
+    private static let http: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
+    }()
 
     /// - Parameter query: pairs without a value are left out.
     func get(_ path: String, _ query: [(String, String?)] = []) async throws -> HubValue {
@@ -45,7 +54,7 @@ struct AdminClient {
     /// Calls `line` with every line that is not empty, until the service ends the answer or the task is cancelled.
     func follow(_ path: String, _ query: [(String, String?)], _ line: (ByteBuffer) throws -> Void) async throws {
         let response = try await reached {
-            try await HTTPClient.shared.execute(request(.GET, path, query), deadline: .distantFuture)
+            try await Self.http.execute(request(.GET, path, query), deadline: .distantFuture)
         }
         guard response.status == .ok else { throw try await failure(response) }
         var rest = ByteBuffer()
@@ -76,7 +85,7 @@ struct AdminClient {
     }
 
     private func answer(_ request: HTTPClientRequest) async throws -> HubValue {
-        let response = try await reached { try await HTTPClient.shared.execute(request, timeout: .seconds(30)) }
+        let response = try await reached { try await Self.http.execute(request, timeout: .seconds(30)) }
         guard response.status == .ok else { throw try await failure(response) }
         let value = try await reached {
             try JSON.value(from: try await response.body.collect(upTo: Self.maximumAnswer))
