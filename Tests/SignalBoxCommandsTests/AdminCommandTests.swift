@@ -1,6 +1,7 @@
 // SignalBox: tables, the notes of running services, metrics and JSON logs
 // SPDX-License-Identifier: Apache-2.0
 
+import ArgumentParser
 import CoreMetrics
 import Foundation
 import Logging

@@ -5,9 +5,9 @@ import Crypto
 import HTTPTypes
 import NIOCore
 import SignalR
+import SignalRAccess
 import SignalRWire
 
-import SignalRAccess
 @testable import SignalRService
 
 /// One property for each fuzzer of the service, named as it. The fuzzers call them with what they invent, the tests of SignalRService
