@@ -193,7 +193,8 @@ def test_several_services_must_be_told_apart(start_server, tmp_path):
     assert signalbox("keys", "--data-folder", str(tmp_path)).returncode == 0
     servers[1].kill()
     done = signalbox("keys", "--data-folder", str(tmp_path))
-    assert done.returncode == UNAVAILABLE, "what a crash left behind is no service"
+    # Another service may be at the port that commands try then.
+    assert done.returncode != 0 and admins[1].url not in done.stderr, "what a crash left behind is no service"
 
 
 def test_drain_takes_it_out_of_use(start_server, tmp_path):

@@ -91,7 +91,8 @@ def test_a_damaged_key_file_is_reported(start_server, tmp_path):
     server = start_server("--data-folder", str(folder), access_key=None)
     assert server.stop() == 0
     for path in folder.rglob("*"):
-        path.write_text("short")
+        if path.is_file():
+            path.write_text("short")
     done = signalbox("serve", "--port", "0", "--data-folder", str(folder))
     assert done.returncode not in (0, USAGE) and done.stdout == ""
     assert str(folder) in done.stderr and len(done.stderr.strip().splitlines()) <= 3

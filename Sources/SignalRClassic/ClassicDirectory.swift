@@ -25,6 +25,10 @@ package struct ClassicEntry: Sendable {
     package var mayResume = true
     /// The app server that a new client belongs to; nil for one that is served here.
     package var route: ClassicRoute?
+    /// How many clients may come, and how much each may send; nil does not limit them.
+    package var gate: (any Gate)?
+    /// As whom the gate counts the client; nil when it is anonymous.
+    package var gateUser: String?
 
     package init(hubs: [ClassicAdmission] = [], isPersistent: Bool = false) {
         self.hubs = hubs

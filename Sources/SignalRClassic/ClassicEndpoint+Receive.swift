@@ -109,6 +109,9 @@ extension ClassicEndpoint {
         let loop =
             cursor.flatMap { $0.process == BusClock.process ? BusClock.loop($0.loop) : nil } ?? eventLoop
             ?? self.carriers.anyEventLoop(for: id)
+        let (gate, gateUser) = (caller.entry.gate, caller.entry.gateUser)
+        let enters = self.sessions[id] == nil
+        if enters, let refusal = gate?.enter(user: gateUser) { throw ClassicRefusal(refusal) }
         let found = self.sessions.session(id) {
             let carrier = Connection(
                 id: id, registry: self.carriers, eventLoop: loop, limits: self.limits, user: caller.user, userID: nil,
@@ -118,9 +121,15 @@ extension ClassicEndpoint {
             }
             let session = ClassicSession(carrier, self, userName: caller.client.user, entry: caller.entry)
             carrier.begin(session)
-            carrier.onRemoved = { [sessions] in sessions.remove(session) }
+            carrier.meter = gate?.meter(user: gateUser)
+            carrier.onRemoved = { [sessions] in
+                sessions.remove(session)
+                if enters { gate?.leave(user: gateUser) }
+            }
             return session
         }
+        // Another request was faster, or there are too many.
+        if enters, found?.isNew != true { gate?.leave(user: gateUser) }
         guard let found else { throw ClassicRefusal(.serviceUnavailable, "Too many connections.") }
         if found.isNew {
             loop.scheduleTask(in: Self.openingTime) { found.session.carrier.closeIfNeverOpened() }

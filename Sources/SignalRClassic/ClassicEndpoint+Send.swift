@@ -25,6 +25,9 @@ extension ClassicEndpoint {
             throw ClassicRefusal(.internalServerError, "There is no data.")
         }
         let session = try await self.present(request, caller)
+        guard await session.admitsRequest(of: data.utf8.count) else {
+            throw ClassicRefusal(.tooManyRequests, "The client sends too much.")
+        }
         guard !session.isPersistent else {
             try await session.receive(raw: data)
             return HubResponse(.ok).called(by: caller.callback)

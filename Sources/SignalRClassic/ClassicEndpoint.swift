@@ -138,7 +138,11 @@ package final class ClassicEndpoint: Sendable {
         let entry = try await self.entry(request, user, action)
         switch action {
         case .script(let flavour): if let script { return self.answer(script, flavour, http) }
-        case .negotiate: return try self.negotiate(request, user, entry, host).called(by: callback)
+        case .negotiate:
+            if let refusal = entry.gate?.refusal() ?? entry.gate?.arrive(user: entry.gateUser) {
+                throw ClassicRefusal(refusal)
+            }
+            return try self.negotiate(request, user, entry, host).called(by: callback)
         case .ping: return HubResponse.classic("{ \"Response\": \"pong\" }").called(by: callback)
         default: break
         }
@@ -341,6 +345,11 @@ package struct ClassicRefusal: Error {
             ? HubResponse(status)
             : HubResponse(
                 status, headers: [.contentType: "text/plain; charset=UTF-8"], body: ByteBuffer(string: text))
+    }
+
+    init(_ refusal: GateRefusal) {
+        refusal.reason.count()
+        self.response = refusal.response
     }
 }
 

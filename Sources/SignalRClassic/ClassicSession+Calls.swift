@@ -33,8 +33,22 @@ extension ClassicSession {
         guard isLast else { return }
         let whole = self.message
         self.message = ByteBuffer()
-        guard isText else { return }
+        guard isText, self.admits(whole.readableBytes) else { return }
         if let owner { owner.receive(whole) } else { self.received(whole) }
+    }
+
+    /// Whether the client may send that much; it is closed otherwise.
+    private func admits(_ size: Int) -> Bool {
+        guard self.carrier.meter?.admits(messageOf: size) == false else { return true }
+        self.carrier.close(.rateLimited)
+        return false
+    }
+
+    /// The same for a message that came by a request.
+    func admitsRequest(of size: Int) async -> Bool {
+        await withCheckedContinuation { waiter in
+            self.carrier.onLoop { waiter.resume(returning: self.admits(size)) }
+        }
     }
 
     /// Messages begin in the order of their arrival and do not wait for each other. A client that never says that it is ready is taken to

@@ -35,7 +35,7 @@ struct ReceiveRequest: Sendable {
 /// A hub that a client may use, and who it is there.
 package struct ClassicAdmission: Sendable {
     let application: ClassicApplication
-    let userID: String?
+    package let userID: String?
 
     package init(application: ClassicApplication, userID: String?) {
         self.application = application

@@ -58,7 +58,7 @@ import Testing
             try await socket.resumeReading()
             _ = try await socket.untilEnd()
         }
-        #expect(ContinuousClock.now - start < .seconds(20))
+        #expect(ContinuousClock.now - start < .seconds(60))
     }
 
     @Test func `Running calls see the end of their connection`() async throws {

@@ -24,7 +24,7 @@ import Testing
     @Test func aNarrowTerminalCutsTheWidest() {
         let lines = table.lines([["name": "a very long name indeed", "count": 1234]], width: 20)
         #expect(lines.allSatisfy { $0.count <= 20 })
-        #expect(lines[1] == "a very long…   1234")
+        #expect(lines[1] == "a very long …   1234")
     }
 
     @Test(arguments: ["\u{1B}[2J", "\n", "\u{202E}", "\u{9B}31m", "\u{2028}", "\u{0}"])

@@ -11,51 +11,45 @@ import SignalRWire
 /// explanation says so.
 struct TransportChoice {
     private struct Attempt {
-        let transport: TransportKind
+        let transport: String
         let outcome: String
         let reason: String?
 
+        init(_ transport: String, _ outcome: String, _ reason: String? = nil) {
+            self.transport = transport
+            self.outcome = outcome
+            self.reason = reason
+        }
+
         var json: HubValue {
-            .members([
-                "transport": .string(transport.jsonName), "outcome": .string(outcome), "reason": .text(reason),
-            ])
+            .members(["transport": .string(transport), "outcome": .string(outcome), "reason": .text(reason)])
         }
     }
 
     /// How long before its last negotiation a client may have begun.
     private static let window = 30.0
 
-    private let chosen: TransportKind?
+    private let chosen: String?
     private let attempts: [Attempt]
     private let explanation: String
 
     init(_ facts: ConnectionFacts, _ timeline: [ServiceEvent], _ journal: EventJournal) {
-        self.chosen = facts.transport
-        let start = timeline.first { $0.kind == .negotiate || $0.kind == .connect }
-        guard let chosen = facts.transport, let start else {
-            self.attempts = facts.transport.map { [Attempt(transport: $0, outcome: "chosen", reason: nil)] } ?? []
-            self.explanation =
-                facts.transport == nil
-                ? "The client has no transport yet."
-                : "The connection is older than what is kept, so what was tried before is not known."
+        self.chosen = facts.transportName
+        guard let chosen = facts.transportName else {
+            self.attempts = []
+            self.explanation = "The client has no transport yet."
             return
         }
-        let before = journal.events(ofClient: start.client, in: (start.time - Self.window)...start.time)
-        let failed = Self.attempts(before.filter { $0.connection != facts.id }, until: start.time, journal)
-        let offered = Self.offered(start)
-        let passedOver = offered.prefix { $0 != chosen }.filter { kind in !failed.contains { $0.transport == kind } }
-        let tried =
-            failed
-            + passedOver.map {
-                Attempt(transport: $0, outcome: "unknown", reason: "offered, but no request for it reached the service")
-            }
-        self.explanation = Self.explain(chosen, offered, tried, isNegotiated: start.kind == .negotiate)
-        self.attempts = tried + [Attempt(transport: chosen, outcome: "chosen", reason: nil)]
-    }
-
-    private static func offered(_ start: ServiceEvent) -> [TransportKind] {
-        guard start.kind == .negotiate else { return [] }
-        return TransportKind.allCases.filter { start.text.contains($0.jsonName) }
+        let start = timeline.first { $0.kind == .negotiate || $0.kind == .connect }
+        let before = start.map { start in
+            let events = journal.events(ofClient: start.client, in: (start.time - Self.window)...start.time)
+            return Self.attempts(events.filter { $0.connection != facts.id }, until: start.time, journal)
+        }
+        let own = facts.transports.earlier.map {
+            Attempt($0.transport.rawValue, $0.outcome.word, $0.outcome.description)
+        }.filter { one in one.outcome == "failed" || before?.contains { $0.transport == one.transport } != true }
+        self.attempts = (before ?? []) + own + [Attempt(chosen, "chosen")]
+        self.explanation = Self.explain(chosen, before: before, own, isNegotiated: start.map { $0.kind == .negotiate })
     }
 
     /// More than a client tries in the window, unless it is many clients that look alike.
@@ -66,52 +60,63 @@ struct TransportChoice {
         let attempts: [Attempt] = events.compactMap { event in
             switch event.kind {
             case .refused:
-                guard let kind = TransportKind.allCases.first(where: { event.text.hasPrefix($0.jsonName) }) else {
-                    return nil
-                }
-                return Attempt(transport: kind, outcome: "failed", reason: event.text)
+                TransportKind.allCases.first { event.text.hasPrefix($0.jsonName) }
+                    .map { Attempt($0.jsonName, "failed", event.text) }
             case .connect:
-                guard let kind = TransportKind.allCases.first(where: { $0.jsonName == event.text }),
-                    let id = event.connection
-                else { return nil }
-                guard let ended = journal.ended(id), ended.closedAt <= time, !ended.reason.isGraceful else {
-                    return nil
-                }
-                return Attempt(transport: kind, outcome: "failed", reason: ended.reason.description)
-            default: return nil
+                event.connection.flatMap { journal.ended($0) }
+                    .flatMap { $0.closedAt <= time && !$0.reason.isGraceful ? $0 : nil }
+                    .map { Attempt(event.text, "failed", $0.reason.description) }
+            default: nil
             }
         }
         return attempts.suffix(maximumAttempts)
     }
 
     private static func explain(
-        _ chosen: TransportKind, _ offered: [TransportKind], _ attempts: [Attempt], isNegotiated: Bool
+        _ chosen: String, before: [Attempt]?, _ own: [Attempt], isNegotiated: Bool?
     ) -> String {
-        guard isNegotiated else {
-            return "The client did not negotiate: it was told to use \(chosen.jsonName) only."
-        }
-        if chosen == offered.first, attempts.isEmpty {
-            return "\(chosen.jsonName) is the first transport that was offered, and it worked."
-        }
-        let seen = attempts.filter { $0.outcome == "failed" }
-        if seen.isEmpty {
-            let names = attempts.map(\.transport.jsonName).joined(separator: " and ")
-            return """
-                \(names) came first in the offer, but the service saw no request for it: the client does not have it, was told not to \
-                use it, or something between client and service stopped it.
+        var sentences: [String] = []
+        if let before, !before.isEmpty {
+            sentences.append(
                 """
+                Just before, a client with the same address and program used this hub by \(list(before)). It is probably the same \
+                client, which fell back or came back.
+                """)
         }
-        let names = seen.map { "\($0.transport.jsonName) (\($0.reason ?? ""))" }.joined(separator: ", ")
-        return """
-            Just before, a client with the same address and program used this hub by \(names). It is probably the same client, which \
-            fell back or came back.
-            """
+        if !own.isEmpty { sentences.append("This connection came to \(chosen) after \(list(own)).") }
+        if own.contains(where: { $0.outcome == "unknown" }) {
+            sentences.append(
+                """
+                What was offered and not asked for, the client does not have or was told not to use, or something between client \
+                and service stopped it.
+                """)
+        }
+        if isNegotiated == false {
+            sentences.append("The client did not negotiate: it was told to use \(chosen) only.")
+        }
+        if sentences.isEmpty { sentences.append("\(chosen) is the first transport that was offered, and it worked.") }
+        if before == nil { sentences.append("What the client did before this connection is not kept any more.") }
+        return sentences.joined(separator: " ")
+    }
+
+    private static func list(_ attempts: [Attempt]) -> String {
+        attempts.map { "\($0.transport) (\($0.reason ?? $0.outcome))" }.joined(separator: ", ")
     }
 
     var json: HubValue {
         .members([
-            "chosen": .text(chosen?.jsonName), "tried": .array(attempts.map(\.json)),
-            "explanation": .string(explanation),
+            "chosen": .text(chosen), "tried": .array(attempts.map(\.json)), "explanation": .string(explanation),
         ])
+    }
+}
+
+extension TransportHistory.Outcome {
+    /// As the API calls it.
+    fileprivate var word: String {
+        switch self {
+        case .notOffered: "skipped"
+        case .notRequested: "unknown"
+        case .refused, .closed, .lost, .replaced, .expired: "failed"
+        }
     }
 }

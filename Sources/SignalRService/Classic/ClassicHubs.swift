@@ -38,6 +38,10 @@ private struct Visit {
         var entry = ClassicEntry(hubs: places.map(\.admission), isPersistent: names == nil)
         entry.transports = transports
         entry.pollPatience = pollPatience
+        if let first = places.first {
+            entry.gate = HubGate(admission: service.admission, hub: first.hub.description)
+            entry.gateUser = first.admission.userID
+        }
         entry.route = try route(places, isPersistent: names == nil)
         entry.mayResume =
             entry.route == nil && (pass.application == nil || places.allSatisfy { mode(of: $0.hub) == .serverless })

@@ -11,6 +11,8 @@ struct ConnectionFacts: Sendable {
     let hub: String
     let user: String?
     let transport: TransportKind?
+    /// What came before it, too.
+    let transports: TransportHistory
     let hubProtocol: String
     let remoteAddress: String?
     /// In seconds since 1970.
@@ -26,6 +28,7 @@ struct ConnectionFacts: Sendable {
         self.hub = hub
         self.user = connection.userID
         self.transport = connection.request.transport
+        self.transports = connection.transportHistory
         self.hubProtocol = connection.registry.codecs[Int(connection.format.codec)].name
         self.remoteAddress = connection.request.remoteAddress.flatMap { address in
             guard let ip = address.ipAddress else { return nil }
@@ -38,11 +41,14 @@ struct ConnectionFacts: Sendable {
         self.queuedBytes = connection.queuedBytes
     }
 
+    /// As clients write it in their lists.
+    var transportName: String? { transports.current?.rawValue ?? transport?.jsonName }
+
     /// In the order of a list, then what only a single connection shows.
     var json: [(String, HubValue?)] {
         [
             ("connectionId", .string(id.description)), ("hub", .string(hub)), ("user", .text(user)),
-            ("transport", .text(transport.map(\.jsonName))), ("protocol", .string(hubProtocol)),
+            ("transport", .text(transportName)), ("protocol", .string(hubProtocol)),
             ("remoteAddress", .text(remoteAddress)), ("connectedAt", .time(connectedAt)),
             ("groups", .count(groups.count)), ("serverConnection", .text(server)),
             ("messagesIn", .count(traffic.messagesIn)), ("messagesOut", .count(traffic.messagesOut)),
