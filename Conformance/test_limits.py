@@ -3,12 +3,14 @@
 
 import asyncio
 import time
+from urllib.parse import quote
 
 import pytest
 
 from harness.appserver.crowd import Crowd
 from harness.appserver.endpoint import Endpoint
 from harness.appserver.messages import Kind
+from harness.classic import ClassicSocket
 from harness.codec import JSON
 from harness.http import eventually, open_connection, read_answer, request
 from harness.hub import Hub
@@ -72,6 +74,22 @@ def test_connections_are_limited(start_server, option, same_hub, same_user):
     with connect(server, *names[2]):
         expect_refusal(knock(server, *names[2]))
     second.close()
+
+
+def classic(server, user="ann"):
+    return ClassicSocket(server, "chat", path="/aspnetclient", token=client_token(server, "chat", user))
+
+
+def test_clients_of_both_generations_count(start_server):
+    server = start_server("--maximum-connections-per-hub", "1")
+    client = classic(server).connect()
+    expect_refusal(knock(server))
+    target = "/aspnetclient/negotiate?clientProtocol=2.1&connectionData=" + quote('[{"name":"chat"}]')
+    expect_refusal(request(server, "GET", target, headers=bearer(client_token(server, "chat", "bob"))))
+    client.abort(client.transport)
+    eventually(lambda: knock(server).status == 200)
+    with connect(server):
+        expect_refusal(request(server, "GET", target, headers=bearer(client_token(server, "chat", "bob"))))
 
 
 def test_app_servers_do_not_count(start_server, attach, hub):
@@ -196,6 +214,15 @@ def test_who_sends_too_often_is_ended(start_server, attach, meet, transport, cod
     server.expect_message(Kind.CLOSE_CONNECTION, connectionId=loud.connection_id)
     calm.send_bytes(call)
     server.expect_data(calm.connection_id, call)
+
+
+def test_a_classic_client_that_sends_too_often_is_ended(start_server):
+    server = start_server("--messages-per-second", "1:20")
+    loud, calm = classic(server, "ann").connect(), classic(server, "bob").connect()
+    for _ in range(21):
+        loud.say("chat", "x")
+    assert loud.at_end()
+    assert calm.call("chat", "x", call=1)["E"]
 
 
 def test_bytes_are_limited_over_all_connections_of_a_user(start_server, attach, meet):
