@@ -170,7 +170,8 @@ import Testing
             let target = try await target(server)
             let reply = try await server.request("POST", target, body: String(repeating: "x", count: 70_000))
             #expect(reply.status == 404)
-            #expect(reply.text.isEmpty)
+            // On a slow machine the connection is gone before the POST comes.
+            #expect(reply.text.isEmpty || reply.text == "No Connection with that ID")
         }
     }
 

@@ -33,6 +33,8 @@ import Testing
             "/signalr", client.query("longPolling"), on: NIOAsyncTestingChannel(loop: client.loop))
         let poll = MemoryPoll(response, try #require(response.stream))
         try await poll.begun()
+        // The poll may have begun before its client is in the hub.
+        while await !stage.chat.context.presence.isConnected(.all) { await Task.yield() }
         try await stage.chat.context.clients.all.send("receive", 1)
         let body = await poll.body()
         #expect(body.hasSuffix(#""M":[{"H":"ChatHub","M":"receive","A":[1]}]}"#))

@@ -49,8 +49,9 @@ import Testing
             try await peer.send(all)
             try await peer.expect("c1", "{}\u{1E}")
             let completion = #"{"type":3,"invocationId":"7","result":3}"# + "\u{1E}"
+            let ping = #"{"type":6}"# + "\u{1E}"
             var text = ""
-            while text.utf8.count < 2 * completion.utf8.count { text += try await peer.text(for: "c1") }
+            while text.utf8.count < 2 * completion.utf8.count { text += try await peer.text(for: "c1").replacing(ping, with: "") }
             #expect(text == completion + completion)
         }
     }
@@ -247,7 +248,8 @@ import Testing
             try await peer.send(.connectionReconnect(id: "c1", []))
             var text = ""
             while text.utf8.count < answer.utf8.count + 30 { text += try await peer.text(for: "c1") }
-            #expect(text.hasPrefix(#"{"type":9,"sequenceId":1}"# + "\u{1E}" + answer))
+            // An acknowledgement may come before it.
+            #expect(text.contains(#"{"type":9,"sequenceId":1}"# + "\u{1E}" + answer))
             try await stage.news.expect("connected c1")
         }
     }
