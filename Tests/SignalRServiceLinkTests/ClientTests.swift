@@ -51,7 +51,9 @@ import Testing
             let completion = #"{"type":3,"invocationId":"7","result":3}"# + "\u{1E}"
             let ping = #"{"type":6}"# + "\u{1E}"
             var text = ""
-            while text.utf8.count < 2 * completion.utf8.count { text += try await peer.text(for: "c1").replacing(ping, with: "") }
+            while text.utf8.count < 2 * completion.utf8.count {
+                text += try await peer.text(for: "c1").replacing(ping, with: "")
+            }
             #expect(text == completion + completion)
         }
     }
