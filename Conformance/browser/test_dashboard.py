@@ -356,8 +356,9 @@ def test_who_is_disconnected_in_a_list_is_gone(hub, visit, dashboard, view):
     agree(tab)
     close = hear(visitor)
     assert close["type"] == 7 and not close.get("allowReconnect", False)
-    tab.until(lambda: row(tab, key) is None, "the row to go")
+    # The notice first, which does not stay.
     tab.until(lambda: "1 connection disconnected" in text(tab, "#notices"), "the notice")
+    tab.until(lambda: row(tab, key) is None, "the row to go")
 
 
 # Trace

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -92,7 +93,9 @@ class Following:
     def __init__(self, *arguments: str):
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.process = subprocess.Popen(
-            [binary(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+            [binary(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+            # A shell that runs this in the background has it ignored, which would be inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
