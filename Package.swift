@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "SignalRTesting", targets: ["SignalRTesting"]),
         .library(name: "SignalRWire", targets: ["SignalRWire"]),
         // For the fuzz targets, which are a package of their own; not API.
+        .library(name: "_SignalRAccess", targets: ["SignalRAccess"]),
         .library(name: "_SignalRWebSocket", targets: ["_SignalRWebSocket"]),
         .executable(name: "signalbox", targets: ["signalbox"]),
     ],

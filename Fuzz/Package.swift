@@ -44,6 +44,7 @@ let package = Package(
             name: "ServiceProperties",
             dependencies: [
                 .product(name: "SignalR", package: "signalbox"),
+                .product(name: "_SignalRAccess", package: "signalbox"),
                 .product(name: "SignalRService", package: "signalbox"),
                 .product(name: "SignalRWire", package: "signalbox"),
                 .product(name: "Crypto", package: "swift-crypto"),

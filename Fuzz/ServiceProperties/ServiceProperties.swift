@@ -5,6 +5,7 @@ import Crypto
 import HTTPTypes
 import NIOCore
 import SignalR
+import SignalRAccess
 import SignalRWire
 
 @testable import SignalRService
