@@ -67,6 +67,12 @@ def webhooks():
 
 
 @pytest.fixture
+def upstream(webhooks):
+    """What the shared service in serverless mode tells, from now on."""
+    return webhooks[1].cleared()
+
+
+@pytest.fixture
 def hub() -> str:
     """A hub that no other test has."""
     return f"hub_{uuid.uuid4().hex}"

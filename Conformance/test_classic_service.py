@@ -31,11 +31,6 @@ def server(webhooks):
 
 
 @pytest.fixture
-def upstream(webhooks):
-    return webhooks[1].cleared()
-
-
-@pytest.fixture
 def enter(server, hub):
     """Connected clients of the test's hub, over any transport."""
     mine = []

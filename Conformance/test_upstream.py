@@ -32,11 +32,6 @@ def server(webhooks):
 
 
 @pytest.fixture
-def upstream(webhooks):
-    return webhooks[1].cleared()
-
-
-@pytest.fixture
 def other(start_upstream):
     """An upstream of the test's own."""
     return start_upstream()
