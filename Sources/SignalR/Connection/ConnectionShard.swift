@@ -5,22 +5,6 @@ import Logging
 package import NIOCore
 import SignalRWire
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
-/// Seconds since the shard started.
-final class ShardClock {
-    fileprivate(set) var now: UInt32 = 1
-    /// Seconds since 1970.
-    var unixTime: Double { Self.unixTime }
-    static var unixTime: Double { Double(time(nil)) }
-}
-
 /// A connection's place in a set.
 struct Membership {
     unowned let set: ConnectionSet
@@ -133,7 +117,7 @@ package final class ConnectionShard: @unchecked Sendable {
     }
 
     private func tick() {
-        clock.now &+= 1
+        clock.tick()
         for connection in all { connection.heartbeat() }
     }
 
