@@ -64,7 +64,8 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
             try channel.pipeline.syncOperations.addHandlers([
                 requestLine, decoder, encoder,
                 HTTPConnection(
-                    requestLine: requestLine, decoder: decoder, encoder: encoder, configuration: configuration, reachesSocket: reachesSocket
+                    requestLine: requestLine, decoder: decoder, encoder: encoder, configuration: configuration,
+                    reachesSocket: reachesSocket
                 ) { request, channel in
                     await Self.respond(to: request, with: responder, on: channel, logger: logger)
                 },

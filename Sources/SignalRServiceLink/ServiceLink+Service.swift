@@ -84,11 +84,6 @@ extension ServiceLink {
         public let connectionID: String
         /// nil for an anonymous one.
         public let userID: String?
-
-        init(connectionID: String, userID: String?) {
-            self.connectionID = connectionID
-            self.userID = userID
-        }
     }
 
     /// Some of a group's connections, and where those behind them begin.

@@ -38,7 +38,8 @@ struct Serve: AsyncParsableCommand, Configurable {
             .list("allow-hub"), .list("hub-setting"),
             .flag("playground"), .flag("classic-jsonp"),
             .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
-            "negotiate-timeout", "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
+            "negotiate-timeout", "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size",
+            "maximum-queue",
             "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
             "log-level", "log-format",
         ] + Limits.settings + AdminOptions.settings

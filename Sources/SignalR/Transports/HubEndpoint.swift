@@ -55,7 +55,8 @@ package final class HubEndpoint: Sendable {
         self.logger = logger
         self.sessions = SessionTable(
             eventLoop: registry.anyEventLoop(for: ConnectionID()), opening: options.negotiateTimeout,
-            lingering: options.disconnectTimeout, capacity: options.maximumPendingConnections, earlyLimit: options.transportMaximumBufferSize)
+            lingering: options.disconnectTimeout, capacity: options.maximumPendingConnections,
+            earlyLimit: options.transportMaximumBufferSize)
         self.makeSession = makeSession
     }
 
