@@ -53,6 +53,8 @@ package final class Connection: @unchecked Sendable {
     package var expiration: Double?
     /// Negotiated to survive the loss of its socket.
     package var isStateful = false { didSet { updateLane() } }
+    /// Whether this client is told the details of errors, even where others are not.
+    package var wantsDetails = false
     /// Watches over what the client sends; nil when nothing limits it. Its sessions ask it.
     package var meter: (any InboundMeter)?
     /// Numbers and keeps messages for a stateful client; nil for all others.

@@ -8,7 +8,14 @@ import SignalRWire
 /// A connection's place in a set.
 struct Membership {
     unowned let set: ConnectionSet
-    var index: Int
+    var index: UInt32
+    /// Whether the connection was put there for itself, or with all of its user's, or both.
+    var isOwn = false
+    var isOfUser = false
+}
+
+extension Membership {
+    fileprivate mutating func mark(_ withUser: Bool) { withUser ? (isOfUser = true) : (isOwn = true) }
 }
 
 /// Connections with O(1) insertion and removal, iterated without gaps. A connection knows its own places.
@@ -27,17 +34,22 @@ final class ConnectionSet {
         self.isGroup = isGroup
     }
 
-    /// Does nothing when it is a member already, or no longer in its shard.
-    func insert(_ connection: Connection) {
-        guard connection.shardIndex >= 0, !connection.memberships.contains(where: { $0.set === self }) else { return }
-        connection.memberships.append(Membership(set: self, index: members.count))
+    /// Does nothing for a connection that is no longer in its shard.
+    func insert(_ connection: Connection, withUser: Bool = false) {
+        guard connection.shardIndex >= 0 else { return }
+        if let index = connection.memberships.firstIndex(where: { $0.set === self }) {
+            return connection.memberships[index].mark(withUser)
+        }
+        var membership = Membership(set: self, index: UInt32(members.count))
+        membership.mark(withUser)
+        connection.memberships.append(membership)
         if connection.state == .open { connection.share(sharedTraffic, connection.format, isSharing: true) }
         members.append(connection)
         places.append(UInt32(connection.shardIndex))
     }
 
     /// The shard moved a member.
-    func move(_ membership: Membership, to place: Int) { places[membership.index] = UInt32(place) }
+    func move(_ membership: Membership, to place: Int) { places[Int(membership.index)] = UInt32(place) }
 
     func remove(_ connection: Connection) {
         guard let found = connection.memberships.firstIndex(where: { $0.set === self }) else { return }
@@ -45,8 +57,8 @@ final class ConnectionSet {
         if connection.state == .open { connection.share(sharedTraffic, connection.format, isSharing: false) }
         let (last, place) = (members.removeLast(), places.removeLast())
         guard last !== connection else { return }
-        members[index] = last
-        places[index] = place
+        members[Int(index)] = last
+        places[Int(index)] = place
         guard let moved = last.memberships.firstIndex(where: { $0.set === self }) else { return }
         last.memberships[moved].index = index
     }
@@ -149,9 +161,10 @@ package final class ConnectionShard: @unchecked Sendable {
         if all.isEmpty { releaseWaiters() }
     }
 
-    package func join(_ connection: Connection, group: String) {
+    /// - Parameter withUser: whether it joins as one of its user's connections, for as long as the user is in the group.
+    package func join(_ connection: Connection, group: String, withUser: Bool = false) {
         guard connection.shardIndex >= 0, connection.state != .closed else { return }
-        set(group, in: \.groups, isGroup: true).insert(connection)
+        set(group, in: \.groups, isGroup: true).insert(connection, withUser: withUser)
         connection.tell(.group, "Joined", detail: group)
         connection.session?.membershipChanged(of: group, to: true)
     }
@@ -161,6 +174,15 @@ package final class ConnectionShard: @unchecked Sendable {
         leave(connection, set)
         connection.tell(.group, "Left", detail: group)
         connection.session?.membershipChanged(of: group, to: false)
+    }
+
+    /// Its user is no longer in the group. A connection that was put there for itself stays.
+    package func userLeft(_ connection: Connection, group: String) {
+        guard let set = groups[group], let index = connection.memberships.firstIndex(where: { $0.set === set }),
+            connection.memberships[index].isOfUser
+        else { return }
+        connection.memberships[index].isOfUser = false
+        if !connection.memberships[index].isOwn { leave(connection, group: group) }
     }
 
     package func leaveAllGroups(_ connection: Connection) {

@@ -54,8 +54,9 @@ package final class HubEndpoint: Sendable {
         self.limits = ConnectionLimits(options)
         self.logger = logger
         self.sessions = SessionTable(
-            eventLoop: registry.anyEventLoop(for: ConnectionID()), lifetime: options.disconnectTimeout,
-            capacity: options.maximumPendingConnections, earlyLimit: options.transportMaximumBufferSize)
+            eventLoop: registry.anyEventLoop(for: ConnectionID()), opening: options.negotiateTimeout,
+            lingering: options.disconnectTimeout, capacity: options.maximumPendingConnections,
+            earlyLimit: options.transportMaximumBufferSize)
         self.makeSession = makeSession
     }
 

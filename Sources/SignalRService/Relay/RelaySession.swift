@@ -115,7 +115,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     // MARK: Handshake
 
     private func shakeHands(_ bytes: inout ByteBuffer) {
-        do {
+        do throws(HubProtocolError) {
             var raw = bytes
             guard
                 let request = try HandshakeRequest.read(
@@ -138,9 +138,13 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             if request.version < 2 { connection.isStateful = false }
             findServer()
         } catch {
-            refuse("An unexpected error occurred during connection handshake.")
+            refuse(
+                "An unexpected error occurred during connection handshake."
+                    + (tellsDetails ? " InvalidDataException: \(error.message)" : ""))
         }
     }
+
+    private var tellsDetails: Bool { relay.clients.detailedErrors || connection.wantsDetails }
 
     private func usualHandshake(_ name: String) -> ByteBuffer {
         var bytes = ByteBuffer()
@@ -188,7 +192,9 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         connection.beginHolding()
         connection.register()
         if let user = connection.userID {
-            for group in relay.userGroups.groups(of: user) { connection.shard.join(connection, group: group) }
+            for group in relay.userGroups.groups(of: user) {
+                connection.shard.join(connection, group: group, withUser: true)
+            }
         }
         connection.tell(.server, "Goes to app server", detail: lane.session.serverID)
         introduce(to: lane)
@@ -214,7 +220,8 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             case .handshake, .waiting, .over: return
             }
         } catch {
-            return connection.close(.writeFailed("The app server sent what is no hub message."))
+            let reason = CloseReason.writeFailed("The app server sent what is no hub message.")
+            return connection.close(reason.hidingError(unless: tellsDetails))
         }
         if cutter.heldBytes > relay.clients.maximumOutboundQueue { connection.close(.slowConsumerBytes) }
     }
@@ -255,7 +262,10 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     /// The app server ended the connection.
     func closedByServer(_ error: String?) {
         serverKnows = true
-        connection.close(.serverClosed(error))
+        let reason = CloseReason.serverClosed(error, detailed: tellsDetails)
+        // Without an answer to its handshake the client would not know what to make of the end.
+        if case .opening = phase, let text = reason.message?.error { return refuse(text) }
+        connection.close(reason)
     }
 
     /// The app server is gone.
