@@ -71,8 +71,7 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
                 },
             ])
             try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            try channel.syncOptions?.setOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 256, maximum: 65_536))
+            try channel.syncOptions?.setOption(.recvAllocator, value: ReceiveBuffer())
             return Value(channel: channel)
         }
     }

@@ -25,7 +25,7 @@ import Testing
         _ = table.insert(pending(), token: token)
         let connection = Connection.forTests(registry, on: loop)
         _ = table.activate(token, as: .longPolling) { _ in connection }
-        connection.onRemoved = { [weak table] in table?.ended(token, lingers: lingers) }
+        connection.onRemoved = { [weak table] _ in table?.ended(token, lingers: lingers) }
         return connection
     }
 

@@ -15,7 +15,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     private var phase = Phase.handshake
     /// The client's handshake, which its app server gets to see: the version in its usual form, or all of it in any other.
     private var version: Int32 = 0
-    private var unusualHandshake: ByteBuffer?
+    private var unusualHandshake: [UInt8]?
     private var lane: ServerLane?
     /// The place in the lane's list.
     var laneIndex = -1
@@ -25,13 +25,18 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     /// The app server knows of the end, or is not there to hear of it.
     private var serverKnows = false
     /// The server that the client is about to move to, until the old one says that nothing is on its way.
-    private var move: (server: ServerSession, timeout: Scheduled<Void>)?
+    private var move: Move?
+
+    /// Indirect, like the time limit below: every client has room for what few need.
+    private indirect enum Move {
+        case to(ServerSession, until: Scheduled<Void>)
+    }
 
     private enum Phase {
         /// Can go to `waiting`, `opening` or `over`.
         case handshake
         /// No app server is there yet; can go to `opening` or `over`.
-        case waiting(Scheduled<Void>)
+        indirect case waiting(Scheduled<Void>)
         /// The app server has been told, and its handshake response has yet to come; can go to `running` or `over`.
         case opening
         /// Can go to `over`.
@@ -133,7 +138,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
                         + "The transport does not support 'Binary' transfer format.")
             }
             version = Int32(clamping: request.version)
-            if raw != usualHandshake(codec.name) { unusualHandshake = ByteBuffer(bytes: raw.readableBytesView) }
+            if raw != usualHandshake(codec.name) { unusualHandshake = Array(raw.readableBytesView) }
             connection.use(codec: index)
             if request.version < 2 { connection.isStateful = false }
             findServer()
@@ -204,7 +209,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         lane.send(
             Introduction.message(
                 of: connection, protocol: codec.name, instance: relay.instanceID, from: oldServer))
-        let handshake = unusualHandshake ?? usualHandshake(codec.name)
+        let handshake = unusualHandshake.map { ByteBuffer(bytes: $0) } ?? usualHandshake(codec.name)
         lane.send(.connectionData(id: connection.id.description, handshake, []))
     }
 
@@ -296,7 +301,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         guard let server = relay.servers.assign(leaving: lane.session.serverID) else { return }
         guard lane.session.canPause else { return moveTo(server) }
         let timeout = connection.eventLoop.scheduleTask(in: TimeAmount(relay.options.pauseTimeout)) { self.stay() }
-        move = (server, timeout)
+        move = .to(server, until: timeout)
         sendFlowControl(FlowControl.pause)
     }
 
@@ -307,14 +312,14 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
 
     /// Nothing for the client is on its way any more.
     func paused(by server: ServerSession) {
-        guard let (next, timeout) = move, isOwned(by: server) else { return }
+        guard case .to(let next, let timeout)? = move, isOwned(by: server) else { return }
         timeout.cancel()
         move = nil
         moveTo(next)
     }
 
     private func stay() {
-        guard let (server, _) = move else { return }
+        guard case .to(let server, _)? = move else { return }
         move = nil
         relay.servers.release(server)
         sendFlowControl(FlowControl.resume)
@@ -376,7 +381,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             relay.servers.stopWaiting(connection.id)
         }
         phase = .over
-        if let (server, timeout) = move {
+        if case .to(let server, let timeout)? = move {
             timeout.cancel()
             relay.servers.release(server)
             move = nil
