@@ -16,7 +16,6 @@ from harness.server import PATIENCE, Server
 from harness.server_connection import ServerConnection
 from harness.tokens import bearer, client_token
 from harness.transports import TRANSPORTS, LongPollingTransport, WebSocketTransport
-from harness.upstream import Upstream
 
 ADMIN_KEY = "conformance-admin-key-of-more-than-32-characters"
 PATHS = ["/api/overview", "/api/history", "/api/hubs", "/api/connections", "/api/connections/7bJYYlJ0lT6eOLfPCUkz4A",
@@ -255,8 +254,8 @@ def test_app_servers_are_listed(start_server, hub):
     eventually(lambda: admin.get(f"/api/servers?hub={hub}")["servers"] == [])
 
 
-def test_deliveries_to_upstream_are_listed_without_secrets(start_server):
-    upstream = Upstream()
+def test_deliveries_to_upstream_are_listed_without_secrets(start_server, start_upstream):
+    upstream = start_upstream()
     upstream.answers["fail"] = lambda _: (500, b"")
     server = start_server("--mode", "serverless", "--admin-port", "0", "--upstream", upstream.url + "/{event}?code=hidden")
     admin = Admin(server)
@@ -268,7 +267,6 @@ def test_deliveries_to_upstream_are_listed_without_secrets(start_server):
         assert (oldest["event"], oldest["status"]) == ("connected", 204) and "error" not in oldest
         assert newest["connectionId"] == client.connection_id and newest["durationMs"] >= 0
         assert "hidden" not in admin.answer("GET", "/api/upstream").text
-    upstream.close()
 
 
 def test_keys_are_fingerprints(own, admin):

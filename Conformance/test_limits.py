@@ -14,7 +14,7 @@ from harness.classic import ClassicSocket
 from harness.codec import JSON
 from harness.http import eventually, open_connection, read_answer, request
 from harness.hub import Hub
-from harness.sends import rest_send
+from harness.rest import rest_send
 from harness.server import ACCESS_KEY, PATIENCE
 from harness.server_connection import ServerConnection
 from harness.tokens import bearer, client_token, rest_token, sign

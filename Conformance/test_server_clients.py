@@ -10,7 +10,7 @@ import pytest
 
 from harness.appserver.messages import Kind, body, decode, encode
 from harness.codec import JSON, MessagePack
-from harness.sends import rest_send
+from harness.rest import rest_send
 from harness.tokens import bearer, client_token
 from harness.transports import TRANSPORTS, LongPollingTransport, ServerSentEventsTransport, TransportEnded
 from harness.vectors import VECTORS, renamed, scenario

@@ -7,10 +7,9 @@ import pytest
 
 from harness.appserver.messages import LAYOUTS, Kind, encode
 from harness.codec import JSON, MessagePack
-from harness.http import request
-from harness.sends import SOON, ask, end, ids, number_of, payloads, rest_send
+from harness.rest import call_rest, rest_send
+from harness.sends import SOON, ask, end, ids, number_of, payloads
 from harness.server_connection import WEAK
-from harness.tokens import bearer, rest_token
 from harness.transports import TransportEnded
 from harness.vectors import VECTORS
 from test_server_clients import PAIRS
@@ -241,7 +240,7 @@ def test_rest_and_app_servers_see_the_same(attach, meet, service, hub):
         for client in clients:
             assert client.receive() == {"type": 1, "target": "news", "arguments": [path]}
     path = f"/api/hubs/{hub}/groups/h/connections/{text.connection_id}"
-    assert request(service, "PUT", f"{path}?api-version=2022-06-01", headers=bearer(rest_token(service, path))).status == 200
+    assert call_rest(service, "PUT", path).status == 200
     assert ask(server, Kind.CHECK_GROUP, groupName="h") == 1
     end(server, text, binary)
 
@@ -251,8 +250,7 @@ def test_rest_closes_a_client_of_an_app_server(attach, meet, service, hub):
     server = attach()
     client = meet(server)
     path = f"/api/hubs/{hub}/connections/{client.connection_id}"
-    answer = request(service, "DELETE", f"{path}?api-version=2022-06-01&reason=over", headers=bearer(rest_token(service, path)))
-    assert answer.status == 200
+    assert call_rest(service, "DELETE", path, query="&reason=over").status == 200
     assert client.receive()["error"] == "over"
     client.expect_end()
     server.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)

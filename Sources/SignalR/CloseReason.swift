@@ -36,6 +36,10 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The client sent a Close message or ended its transport in order.
     public static let clientClosed = CloseReason("client_closed", graceful: true, silent)
+    /// The same with what the client's Close message says went wrong, if it says so.
+    static func clientClosed(because error: String?) -> CloseReason {
+        error.map { CloseReason("client_closed", $0, silent) } ?? clientClosed
+    }
     /// The transport's input ended without a Close message.
     public static let transportEnded = CloseReason("transport_ended", graceful: true, comeBack)
     /// TCP was lost.

@@ -43,7 +43,7 @@ import Testing
         #expect(table.insert(pending(), token: token))
         #expect(kind(table[token]) == "pending")
         let connection = Connection.forTests(registry, on: loop)
-        guard case .made(let made, _) = table.activate(token, as: .webSockets, make: { _ in connection }) else {
+        guard case .made(let made) = table.activate(token, as: .webSockets, make: { _ in connection }) else {
             Issue.record("not made")
             return
         }

@@ -5,22 +5,6 @@ import Logging
 package import NIOCore
 import SignalRWire
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
-/// Seconds since the shard started.
-final class ShardClock {
-    fileprivate(set) var now: UInt32 = 1
-    /// Seconds since 1970.
-    var unixTime: Double { Self.unixTime }
-    static var unixTime: Double { Double(time(nil)) }
-}
-
 /// A connection's place in a set.
 struct Membership {
     unowned let set: ConnectionSet
@@ -43,7 +27,7 @@ final class ConnectionSet {
     private(set) var places: ContiguousArray<UInt32> = []
     var pace = DeliveryPace()
     /// What went to all members at once.
-    let sharedTraffic = SharedTraffic()
+    fileprivate(set) var sharedTraffic = SharedTraffic()
 
     init(_ name: String, isGroup: Bool) {
         self.name = name
@@ -122,7 +106,7 @@ package final class ConnectionShard: @unchecked Sendable {
     /// Of all connections, those that ended included.
     package var traffic = Traffic()
     /// What went to all at once.
-    let sharedTraffic = SharedTraffic()
+    private(set) var sharedTraffic = SharedTraffic()
     /// Numbers and keeps messages for clients that resume by a cursor; nil while there are none.
     package var journal: (any DeliveryJournal)?
 
@@ -145,7 +129,7 @@ package final class ConnectionShard: @unchecked Sendable {
     }
 
     private func tick() {
-        clock.now &+= 1
+        clock.tick()
         for connection in all { connection.heartbeat() }
     }
 
@@ -233,7 +217,9 @@ package final class ConnectionShard: @unchecked Sendable {
         switch target {
         case .all:
             var delivery = Delivery(message, in: self, except: except, atOnce: pace.isLone(in: currentTick()))
-            delivery.deliver(to: all, at: nil, counting: sharedTraffic)
+            delivery.deliver(to: all, at: nil)
+            delivery.count(in: &sharedTraffic)
+            delivery.sendRests(to: all)
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
             for name in names { if let set = groups[name] { deliver(message, to: set, except) } }
@@ -245,7 +231,9 @@ package final class ConnectionShard: @unchecked Sendable {
 
     private func deliver(_ message: Outgoing, to set: ConnectionSet, _ except: Exclusion) {
         var delivery = Delivery(message, in: self, except: except, atOnce: set.pace.isLone(in: currentTick()))
-        delivery.deliver(to: set.members, at: set.places, counting: set.sharedTraffic)
+        delivery.deliver(to: set.members, at: set.places)
+        delivery.count(in: &set.sharedTraffic)
+        delivery.sendRests(to: set.members)
     }
 
     /// The bytes of a message for one format; nil, and a word in the log, when it cannot be written so.

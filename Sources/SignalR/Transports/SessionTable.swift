@@ -28,7 +28,7 @@ final class SessionTable: Sendable {
     }
 
     enum Activation: Sendable {
-        case made(Connection, early: EarlyPosts)
+        case made(Connection)
         case exists(TransportKind)
         case unknown
     }
@@ -108,6 +108,7 @@ final class SessionTable: Sendable {
         }
     }
 
+    /// - Parameter make: makes the connection, whose end must be told to this table from then on.
     func activate(_ token: ConnectionID, as kind: TransportKind, make: (Pending) -> Connection) -> Activation {
         state.withLockedValue { state in
             switch state.entries[token] {
@@ -116,7 +117,9 @@ final class SessionTable: Sendable {
                 state.pendingCount -= 1
                 state.earlyBytes -= pending.early.cost
                 state.entries[token] = .live(connection, kind)
-                return .made(connection, early: pending.early)
+                // Before anybody finds the connection here, so that nothing overtakes it.
+                pending.early.deliver(to: connection)
+                return .made(connection)
             case .live(_, let kind): return .exists(kind)
             case .over: return .exists(.longPolling)
             case nil: return .unknown
@@ -144,7 +147,7 @@ final class SessionTable: Sendable {
             let post = EarlyPosts.Post(bytes: bytes, isText: isText, waiter: waiter)
             switch state.withLockedValue({ $0.place(post, token, limit: earlyLimit) }) {
             case .connection(let connection):
-                connection.onLoop { connection.receive(bytes, isText: isText, waiter: waiter) }
+                connection.eventLoop.execute { connection.receive(bytes, isText: isText, waiter: waiter) }
             case .answer(let answer): waiter.resume(returning: answer)
             case .waits: break
             }

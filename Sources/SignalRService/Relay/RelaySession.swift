@@ -79,17 +79,30 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         if case .handshake = phase { shakeHands(&bytes) }
         switch phase {
         case .opening, .running:
-            guard !isBusy, bytes.readableBytes > 0, let lane else { return }
-            guard connection.meter?.admits(bytes, codec.transferFormat) != false else {
+            guard !isBusy, let lane, let piece = nextPiece(of: &bytes) else { return }
+            guard connection.meter?.admits(piece, codec.transferFormat) != false else {
                 return connection.close(.rateLimited)
             }
             connection.countReceivedMessage()
-            if let observer = connection.messageObserver { tell(observer, bytes) { $0.received($1, on: $2) } }
-            lane.send(.connectionData(id: connection.id.description, bytes, []))
-            bytes.moveReaderIndex(to: bytes.writerIndex)
+            if let observer = connection.messageObserver { tell(observer, piece) { $0.received($1, on: $2) } }
+            lane.send(.connectionData(id: connection.id.description, piece, []))
         case .handshake, .waiting, .over: break
         }
     }
+
+    /// What goes to the app server now. A stateful client sends half a message again, as a whole, when it comes back, so that the halves of
+    /// its short messages must not go apart.
+    private func nextPiece(of bytes: inout ByteBuffer) -> ByteBuffer? {
+        var length = bytes.readableBytes
+        if connection.isStateful, let whole = try? codec.transferFormat.wholeMessages(in: bytes),
+            whole > 0 || length < Self.longestShortMessage
+        {
+            length = whole
+        }
+        return length > 0 ? bytes.readSlice(length: length) : nil
+    }
+
+    private static let longestShortMessage = 65_536
 
     func inputEnded() {
         if case .handshake = phase { return connection.close(.handshakeFailed("no handshake")) }
@@ -344,6 +357,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     }
 
     func resumed() {
+        connection.dropPartialMessage()
         // The app server sends again what its client has not seen.
         cutter = FrameCutter()
         lane?.send(.connectionReconnect(id: connection.id.description, []))
