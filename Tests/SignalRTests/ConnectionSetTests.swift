@@ -57,14 +57,6 @@ import Testing
         for connection in connections { shard.remove(connection) }
         #expect(sets.allSatisfy { $0.members.isEmpty && $0.places.isEmpty })
     }
-}
-
-extension Connection {
-    static func forTests(_ registry: ConnectionRegistry, on loop: any EventLoop, user: String? = nil) -> Connection {
-        Connection(
-            id: ConnectionID(), registry: registry, eventLoop: loop, limits: ConnectionLimits(HubOptions()), user: nil,
-            userID: user, request: RequestFeatures(HubRequest(method: .get, path: "/")))
-    }
 
     @Test(arguments: [false, true])
     func `Who joined for itself stays when its user leaves`(isOwnFirst: Bool) {
@@ -86,6 +78,14 @@ extension Connection {
         #expect(shard.count(of: .groups(["g"])) == 2)
         shard.leave(both, group: "g")
         #expect(shard.count(of: .groups(["g"])) == 1)
+    }
+}
+
+extension Connection {
+    static func forTests(_ registry: ConnectionRegistry, on loop: any EventLoop, user: String? = nil) -> Connection {
+        Connection(
+            id: ConnectionID(), registry: registry, eventLoop: loop, limits: ConnectionLimits(HubOptions()), user: nil,
+            userID: user, request: RequestFeatures(HubRequest(method: .get, path: "/")))
     }
 }
 
