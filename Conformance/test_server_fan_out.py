@@ -30,6 +30,20 @@ def test_a_broadcast_reaches_every_transport_and_protocol(attach, meet, transpor
     client.expect_bytes(record)
 
 
+@pytest.mark.parametrize(("kind", "fields"), [
+    (Kind.BROADCAST, {"excludedConnectionIds": [None, "nobody"]}),
+    (Kind.GROUP_BROADCAST, {"groupName": "g", "excludedConnectionIds": [None], "excludedUserIds": [None]}),
+    (Kind.MULTI_GROUP_BROADCAST, {"groupNames": [None, "g"]}), (Kind.MULTI_USER_DATA, {"userIds": ["u", None]})],
+    ids=lambda value: value.name if isinstance(value, Kind) else "")
+def test_nil_in_a_list_of_names_is_no_name(attach, meet, kind, fields):
+    """App code can put it there (§5.3: nil for a string is legal), and must not take all clients of the connection with it."""
+    server = attach()
+    client = meet(server, user="u")
+    server.say(Kind.JOIN_GROUP, connectionId=client.connection_id, groupName="g")
+    server.say(kind, payloads={"json": b'{"type":6}\x1e'}, **fields)
+    client.expect_bytes(b'{"type":6}\x1e')
+
+
 def test_the_name_of_a_protocol_has_no_case(attach, meet):
     server = attach()
     client = meet(server)

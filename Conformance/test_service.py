@@ -547,3 +547,16 @@ def test_clients_that_do_not_leave_are_not_waited_for_long(start_server):
     server.terminate()
     assert server.process.wait(PATIENCE) == 0, server.output()
     half.close()
+
+
+def test_who_negotiated_has_to_come_soon(start_server):
+    """Within 5 s by default, else 404 (service reference §4)."""
+    server = start_server("--negotiate-timeout", "1s")
+    headers = bearer(client_token(server))
+    answer = request(server, "POST", "/client/negotiate?hub=chat&negotiateVersion=1", headers=headers)
+    target = "/client/?hub=chat&id=" + answer.json()["connectionToken"]
+    # There is no transport to end yet, and soon no connection.
+    eventually(lambda: request(server, "DELETE", target, headers=headers).status == 404)
+    assert request(server, "GET", target, headers=headers).status == 404
+    with WebSocket(server, target, headers) as late:
+        assert late.answer.status == 404
