@@ -34,7 +34,7 @@ def own(folder):
 @pytest.fixture
 def run(own, folder):
     """Runs a command that finds the service by the data folder alone."""
-    return lambda *arguments, **details: signalbox(*arguments, "--data-folder", str(folder), **details)
+    return lambda command, *arguments, **details: signalbox(command, "--data-folder", str(folder), *arguments, **details)
 
 
 @pytest.fixture
@@ -111,15 +111,20 @@ def test_a_peer_cannot_move_the_cursor(run, hub, connect):
 
 def test_one_connection_has_its_story(run, connect):
     client = connect("ann")
-    text = run("connections", client.connection_id).stdout
+    text = run("connections", "--", client.connection_id).stdout
     assert "Why this transport: " in text and "handshake" in text and "webSockets" in text
-    assert json.loads(run("connections", client.connection_id, "--json").stdout)["user"] == "ann"
-    done = run("connections", "7bJYYlJ0lT6eOLfPCUkz4A")
+    assert json.loads(run("connections", "--json", "--", client.connection_id).stdout)["user"] == "ann"
+
+
+@pytest.mark.parametrize("identifier", ["7bJYYlJ0lT6eOLfPCUkz4A", "-hJYYlJ0lT6eOLfPCUkz4A"])
+@pytest.mark.parametrize("command", [["connections", "--"], ["kick", "--connection"]])
+def test_a_connection_that_is_not_there(run, command, identifier):
+    """Ids may begin with a hyphen."""
+    done = run(*command, identifier)
     assert done.returncode == 1 and "no such connection" in done.stderr
 
 
 def test_groups_and_users_are_counted(own, run, hub, connect):
-
     client = connect("ann")
     path = f"/api/hubs/{hub}/groups/blue/connections/{client.connection_id}"
     assert call_rest(own, "PUT", path).status == 200

@@ -9,7 +9,7 @@ from harness.classic import Classic, ClassicPolling, ClassicSocket
 from harness.codec import MessagePack
 from harness.hub import Hub
 from harness.http import open_connection, request
-from harness.server import ACCESS_KEY
+from harness.server import lasting_port
 from harness.websocket import WebSocket
 
 
@@ -147,14 +147,13 @@ def test_what_is_lost_is_admitted(server):
 
 
 def test_clients_resume_with_their_groups_after_a_restart(start_server):
-    old = start_server("--playground")
+    old = start_server("--playground", port=lasting_port())
     client = ClassicSocket(old, "chathub").connect()
     client.call("chathub", "join", "den")
     while client.groups is None:
         client.frame()
-    port = old.port
     old.kill()
-    new = start_server("--playground", port=port, access_key=ACCESS_KEY)
+    new = start_server("--playground", port=old.port)
     client.server = new
     client.reconnect()
     speaker = ClassicPolling(new, "chathub").connect()

@@ -15,7 +15,7 @@ from harness.classic import ClassicPolling, ClassicSocket, ClassicStream, Publis
 from harness.http import request
 from harness.hub import Hub
 from harness.rest import call_rest, rest_send
-from harness.server import Server
+from harness.server import Server, lasting_port
 from harness.tokens import bearer, client_token
 from harness.transports import WebSocketTransport
 from harness.codec import JSON
@@ -174,14 +174,13 @@ def test_a_client_that_comes_back_has_missed_nothing(server, upstream, enter, hu
 
 
 def test_clients_outlive_a_restart_with_their_groups(start_server, hub):
-    first = start_server("--mode", "serverless")
+    first = start_server("--mode", "serverless", port=lasting_port())
     client = ClassicSocket(first, hub, path=PATH, token=client_token(first, hub)).connect()
     call_rest(first, "PUT", f"/api/hubs/{hub}/groups/room/connections/{client.id}")
     while client.groups is None:
         client.frame()
-    port = first.port
     first.kill()
-    second = start_server("--mode", "serverless", port=port)
+    second = start_server("--mode", "serverless", port=first.port)
     client.server = second
     client.reconnect()
     # The gap is owned up to, since nobody knows what the first one had.

@@ -15,7 +15,7 @@ from harness.codec import JSON
 from harness.http import eventually, open_connection, read_answer, request
 from harness.hub import Hub
 from harness.rest import rest_send
-from harness.server import ACCESS_KEY, PATIENCE
+from harness.server import ACCESS_KEY, PATIENCE, lasting_port
 from harness.server_connection import ServerConnection
 from harness.tokens import bearer, client_token, rest_token, sign
 from harness.transports import TRANSPORTS, EventStream, WebSocketTransport
@@ -212,7 +212,7 @@ def test_a_thousand_clients_come_back_after_the_service_was_killed(start_server,
     """The whole town at once: app servers and clients come back, user groups are as they were, nobody waits for long."""
     options = ["--mode", "default", "--data-folder", str(tmp_path / "data"), "--database", str(tmp_path / "groups.sqlite"),
                "--connects-per-second", "200:200"]
-    service = start_server(*options)
+    service = start_server(*options, port=lasting_port())
     app = start_app(to=service, links=2)
     endpoint, count = Endpoint(service.connection_string), 1000
     user = "ann of the town"

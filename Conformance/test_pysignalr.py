@@ -13,7 +13,7 @@ from pysignalr.protocol.messagepack import MessagepackProtocol
 
 from harness.proxy import Proxy
 from harness.rest import call_rest
-from harness.server import PATIENCE
+from harness.server import PATIENCE, lasting_port
 from harness.tokens import bearer, client_token
 
 pytestmark = pytest.mark.parametrize("protocol", [JSONProtocol, MessagepackProtocol])
@@ -171,7 +171,7 @@ def test_a_client_without_an_answer_says_so(server, protocol):
 
 def test_it_comes_back_after_the_server_was_restarted(start_server, protocol):
     """It tries its old id first, and negotiates again since nobody knows that any more."""
-    old = start_server("--playground")
+    old = start_server("--playground", port=lasting_port())
 
     async def scenario():
         async with connected(f"{old.url}/hubs/chat", protocol) as client:

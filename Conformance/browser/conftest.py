@@ -11,7 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from harness.server import Server
+from harness.server import Server, lasting_port
 
 PATIENCE = 30  # seconds a condition may take on a busy machine
 
@@ -20,11 +20,11 @@ class Playground:
     """A service with the playground, which can be stopped and started on the same port."""
 
     def __init__(self):
-        self.port = 0
+        self.port = lasting_port()
 
     def start(self):
         self.service = Server("--playground", "--no-auth", port=self.port)
-        self.url, self.port = self.service.url, self.service.port
+        self.url = self.service.url
 
     def stop(self):
         assert self.service.stop() == 0, self.service.output()

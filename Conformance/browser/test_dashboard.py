@@ -9,7 +9,7 @@ import pytest
 
 from harness.http import request
 from harness.rest import call_rest, rest_send
-from harness.server import Server
+from harness.server import Server, lasting_port
 from harness.server_connection import ServerConnection
 from harness.transports import LongPollingTransport, ServerSentEventsTransport
 from harness.visitor import Visitor
@@ -550,7 +550,7 @@ def test_it_fits_a_desk(dashboard, visit, scheme, width):
 
 
 def test_it_says_when_it_is_offline_and_comes_back(start, hub, dashboard, driver):
-    first = start()
+    first = start(admin_port=lasting_port())
     tab = dashboard("trace", at=first)
     first.service.kill()
     tab.until(lambda: tab.find("#offline").is_displayed(), "the notice")

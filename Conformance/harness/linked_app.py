@@ -3,11 +3,10 @@
 
 import os
 import signal
-import socket
 import subprocess
 
 from harness.http import eventually, request
-from harness.server import PATIENCE
+from harness.server import PATIENCE, lasting_port
 
 
 def program() -> str:
@@ -20,9 +19,7 @@ class LinkedApp:
     """Examples/ServiceLink. It has a port, as a Server has."""
 
     def __init__(self, connection_string: str):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.host, self.port = free.getsockname()
+        self.host, self.port = "127.0.0.1", lasting_port()
         environment = os.environ | {"SIGNALBOX_CONNECTION_STRING": connection_string, "PORT": str(self.port)}
         self.process = subprocess.Popen([program()], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

@@ -1,10 +1,13 @@
 # SignalBox: one `signalbox serve` process: started on a free port, stopped by its own id, its log kept.
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import os
 import queue
+import random
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -24,6 +27,16 @@ def binary() -> str:
 def environment() -> dict:
     """The caller's environment without settings that would change what is tested."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")}
+
+
+def lasting_port() -> int:
+    """A free port for a server that is to come back to it: below those that systems give to outgoing connections, one of which
+    could have it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
