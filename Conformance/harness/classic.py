@@ -111,6 +111,8 @@ class ClassicSocket(Classic):
             pass
         return message
 
+    next_frame = frame
+
     def messages(self):
         """Everything that hubs send, for ever."""
         while True:
@@ -164,6 +166,8 @@ class ClassicStream(Classic):
             if message := json.loads(self.next_text()):
                 return self.keep(message)
 
+    next_frame = frame
+
     def messages(self):
         while True:
             yield from self.frame().get("M", [])
@@ -182,6 +186,7 @@ class ClassicPolling(Classic):
     """The same by long polls."""
 
     transport = "longPolling"
+    next_action = "poll"
 
     def connect(self):
         self.connection = open_connection(self.server)
@@ -189,11 +194,20 @@ class ClassicPolling(Classic):
         self.start(self.transport)
         return self
 
-    def poll(self, action: str = "poll") -> dict:
+    def reconnect(self):
+        """The next poll asks for what was missed."""
+        self.connection = open_connection(self.server)
+        self.next_action = "reconnect"
+        return self
+
+    def poll(self, action: str | None = None) -> dict:
+        action, self.next_action = action or self.next_action, "poll"
         target = self.target(action, transport=self.transport)
         answer = exchange(self.connection, "POST", target, urlencode(self.resume()), self.headers)
         assert answer.status == 200, answer
         return self.keep(answer.json())
+
+    next_frame = poll
 
     def say(self, hub: str, method: str, *arguments):
         assert self.send(self.transport, hub, method, *arguments) == {"I": "0"}
