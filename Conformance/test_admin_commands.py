@@ -10,8 +10,9 @@ import pytest
 from harness.admin import Admin, Following, signalbox
 from harness.http import eventually, request
 from harness.hub import Hub
+from harness.rest import call_rest
 from harness.server import ACCESS_KEY, Server
-from harness.tokens import bearer, client_token, rest_token
+from harness.tokens import bearer, client_token
 
 USAGE, UNAVAILABLE, NO_PERMISSION, CONFIGURATION = 64, 69, 77, 78
 COMMANDS = [["connections"], ["groups"], ["users"], ["kick", "--connection", "7bJYYlJ0lT6eOLfPCUkz4A"], ["tail"], ["keys"], ["drain"]]
@@ -121,8 +122,7 @@ def test_groups_and_users_are_counted(own, run, hub, connect):
 
     client = connect("ann")
     path = f"/api/hubs/{hub}/groups/blue/connections/{client.connection_id}"
-    answer = request(own, "PUT", f"{path}?api-version=2022-06-01", headers=bearer(rest_token(own, path)))
-    assert answer.status == 200
+    assert call_rest(own, "PUT", path).status == 200
     assert run("groups", "--hub", hub).stdout.split() == ["HUB", "GROUP", "CONNECTIONS", hub, "blue", "1"]
     assert run("users", "--hub", hub).stdout.split() == ["HUB", "USER", "CONNECTIONS", hub, "ann", "1"]
 
@@ -155,12 +155,10 @@ def test_kick_needs_one_target(arguments):
 
 def test_tail_shows_what_happens(own, folder, hub, connect):
     with Following("tail", "--hub", hub, "--payloads", "--data-folder", str(folder)) as tail:
-        client = None
         # Only what happens after it is connected is shown, so clients come until one is.
-        while client is None or tail.lines.empty():
-            client = connect("ann")
-            eventually(lambda: True)
-        line = tail.until(client.connection_id)
+        clients = []
+        eventually(lambda: clients.append(connect("ann")) or not tail.lines.empty())
+        line = tail.until(clients[-1].connection_id)
         assert hub in line and "\x1b" not in line
         Admin(own).post("/api/send", {"hub": hub, "method": "hello", "arguments": ["world"]})
         assert "world" in tail.until("call hello")
@@ -169,9 +167,8 @@ def test_tail_shows_what_happens(own, folder, hub, connect):
 
 def test_tail_for_programs_filters(own, folder, hub, connect):
     with Following("tail", "--kind", "refused", "--json", "--data-folder", str(folder)) as tail:
-
-        while tail.lines.empty():
-            request(own, "POST", f"/client/negotiate?hub={hub}", headers=bearer("wrong"))
+        refused = lambda: request(own, "POST", f"/client/negotiate?hub={hub}", headers=bearer("wrong"))  # noqa: E731
+        eventually(lambda: refused() and not tail.lines.empty())
         assert json.loads(tail.next())["kind"] == "refused"
     done = signalbox("tail", "--kind", "nothing", "--data-folder", str(folder))
     assert done.returncode == 1 and "nothing" in done.stderr

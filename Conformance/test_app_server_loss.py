@@ -10,7 +10,7 @@ from harness.appserver.endpoint import Endpoint
 from harness.appserver.redirect import enter
 from harness.codec import JSON, MessagePack
 from harness.http import request
-from harness.sends import rest_send
+from harness.rest import rest_send
 from harness.server import PATIENCE
 from harness.tokens import bearer, client_token
 from test_app_server import call, news

@@ -170,7 +170,7 @@ def test_clients_resume_with_their_groups_after_a_restart(start_server, kind):
     client = kind(old, "chathub").connect()
     client.send(client.transport, "chathub", "join", "den")
     while client.groups is None:
-        client.next_frame()
+        client.frame()
     port, process = old.port, old.process.pid
     old.kill()
     new = start_server("--playground", port=port, access_key=ACCESS_KEY)

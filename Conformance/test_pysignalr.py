@@ -11,10 +11,10 @@ from pysignalr.messages import InvocationClientStreamMessage, StreamItemMessage,
 from pysignalr.protocol.json import JSONProtocol
 from pysignalr.protocol.messagepack import MessagepackProtocol
 
-from harness.http import request
 from harness.proxy import Proxy
+from harness.rest import call_rest
 from harness.server import PATIENCE
-from harness.tokens import bearer, client_token, rest_token
+from harness.tokens import bearer, client_token
 
 pytestmark = pytest.mark.parametrize("protocol", [JSONProtocol, MessagepackProtocol])
 
@@ -207,10 +207,7 @@ def test_the_service_knows_its_users(server, protocol):
         async with connected(f"{server.url}/client/?hub=chat", protocol, headers=headers) as client:
             heard = client.listen("news")
             path = f"/api/hubs/chat/users/{user.replace(' ', '%20')}/:send"
-            answer = request(
-                server, "POST", f"{path}?api-version=2022-06-01", body=b'{"target":"news","arguments":["for you",[1,{}]]}',
-                headers=bearer(rest_token(server, path)) | {"Content-Type": "application/json"})
-            assert answer.status == 202
+            assert call_rest(server, "POST", path, {"target": "news", "arguments": ["for you", [1, {}]]}).status == 202
             assert await soon(heard.get()) == ["for you", [1, {}]]
 
     asyncio.run(scenario())

@@ -5,9 +5,8 @@ import os
 import signal
 import socket
 import subprocess
-import time
 
-from harness.http import request
+from harness.http import eventually, request
 from harness.server import PATIENCE
 
 
@@ -29,13 +28,11 @@ class LinkedApp:
 
     def wait_until_connected(self):
         """The app sends clients on once a server connection is there."""
-        deadline = time.monotonic() + PATIENCE
-        while not self._negotiates():
-            assert time.monotonic() < deadline and self.process.poll() is None, self.process.poll()
-            time.sleep(0.05)
+        eventually(self._negotiates)
         return self
 
     def _negotiates(self) -> bool:
+        assert self.process.poll() is None, f"the app ended with {self.process.returncode}"
         try:
             return request(self, "POST", "/chat/negotiate?negotiateVersion=1").status == 200
         except OSError:

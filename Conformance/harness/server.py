@@ -41,12 +41,13 @@ class Server:
             command += ["--data-folder", os.path.join(self.folder.name, "data")]
         self.command = command + list(options)
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.told: list[str] = []
         self.is_ending = False
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment()
         )
         threading.Thread(target=self._read_output, daemon=True).start()
-        self.connection_string = self._wait_until_ready()
+        self.connection_string = self.wait_for_line(r"Endpoint=\S+?;AccessKey=[^;]*;Version=1\.0;")[0]
         fields = dict(part.split("=", 1) for part in self.connection_string.rstrip(";").split(";"))
         self.url = fields["Endpoint"]
         self.access_key = fields["AccessKey"]
@@ -60,18 +61,18 @@ class Server:
             self.lines.put(line)
         self.lines.put(None)
 
-    def _wait_until_ready(self) -> str:
-        while True:
+    def wait_for_line(self, pattern: str) -> re.Match:
+        """What a line of standard output has of this pattern, once there is one; it may have come before."""
+        while not (found := next(filter(None, (re.search(pattern, line) for line in self.told)), None)):
             try:
                 line = self.lines.get(timeout=PATIENCE)
             except queue.Empty:
                 line = None
             if line is None:
                 self.kill()
-                raise AssertionError(f"{self.command} printed no ready line\n{self.output()}")
-            found = re.search(r"Endpoint=\S+?;AccessKey=[^;]*;Version=1\.0;", line)
-            if found:
-                return found.group(0)
+                raise AssertionError(f"{self.command} printed no line with {pattern}\n{self.output()}")
+            self.told.append(line)
+        return found
 
     def output(self) -> str:
         """What the server has said so far, on both streams."""

@@ -24,6 +24,11 @@ extension CloseReason {
         "app_server_silent": "An app server said nothing for too long.",
         "protocol_error": "The client sent what is no message of the hub protocol.",
         "write_failed": "A message for the client could not be written in its protocol.",
+        "rate_limited": "The client sent more, or more often, than it may.",
+        "inbound_queue_full": "The client sent more than its hub had room for, and could not be held up.",
+        "moved": "The service moved the client to another app server.",
+        "service_closed": "The service that the client came by ended it.",
+        "service_lost": "The way to the service that the client came by was lost.",
         "refused": "onConnected refused the client: it threw, or upstream did not let the client in.",
     ]
 }

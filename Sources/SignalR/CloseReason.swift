@@ -36,6 +36,10 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The client sent a Close message or ended its transport in order.
     public static let clientClosed = CloseReason("client_closed", graceful: true, silent)
+    /// The same with what the client's Close message says went wrong, if it says so.
+    static func clientClosed(because error: String?) -> CloseReason {
+        error.map { CloseReason("client_closed", $0, silent) } ?? clientClosed
+    }
     /// The transport's input ended without a Close message.
     public static let transportEnded = CloseReason("transport_ended", graceful: true, comeBack)
     /// TCP was lost.
@@ -79,9 +83,13 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     /// The app server that a client of the service was routed to is gone.
     package static let serverLost = CloseReason(
         "app_server_lost", nil, Message(error: ErrorText.close, allowReconnect: true))
-    /// The app server ended the connection, and said goodbye itself if it wanted to.
-    package static func serverClosed(_ detail: String?) -> CloseReason {
-        CloseReason("app_server_closed", detail, graceful: detail == nil)
+    /// The app server ended the connection. It said goodbye itself if it wanted to, unless an error kept it from that.
+    package static func serverClosed(_ detail: String?, detailed: Bool = false) -> CloseReason {
+        CloseReason(
+            "app_server_closed", detail, graceful: detail == nil,
+            detail.map {
+                Message(error: detailed ? "\(ErrorText.close) \($0)" : ErrorText.close, allowReconnect: true)
+            })
     }
     /// An app server's connection to the service that says nothing, though it was asked.
     package static let serverSilent = CloseReason("app_server_silent")

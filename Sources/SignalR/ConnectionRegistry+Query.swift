@@ -1,8 +1,6 @@
 // SignalBox: the connections of a hub that a condition picks, and group members by pages
 // SPDX-License-Identifier: Apache-2.0
 
-package import SignalRWire
-
 extension Connection {
     /// The groups it is in, in no order. On the event loop.
     package var groupNames: [String] { memberships.filter(\.set.isGroup).map(\.set.name) }

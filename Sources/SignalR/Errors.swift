@@ -63,6 +63,9 @@ enum ErrorText {
         "The value returned by the streaming method '\(name)' is not a ChannelReader<> or IAsyncEnumerable<>."
     }
     static let streamFailed = "An error occurred on the server while streaming results."
+    static func tooManyCalls(_ target: String, _ count: Int) -> String {
+        "Failed to invoke '\(target)' because \(count) calls of this client are running already."
+    }
     static func inUse(_ id: String) -> String { "Invocation ID '\(id)' is already in use." }
     static let streamBinding = "Failed to bind Stream message."
     static func argumentCount(sent: Int, expected: Int) -> String {
@@ -83,7 +86,6 @@ enum ErrorText {
     static let emptyGroup = "Cannot send to an empty group name."
     static func noConnection(_ id: String) -> String { "Connection '\(id)' does not exist." }
     static func disconnected(_ id: String) -> String { "Connection '\(id)' disconnected." }
-    static let canceledByServer = "Invocation canceled by the server."
 
     enum Handshake {
         static let canceled = "Handshake was canceled."

@@ -106,6 +106,10 @@ public struct HubReply: Sendable {
 package struct StreamSource: Sendable {
     package let forEach: @Sendable (_ yield: (HubPayload) async throws -> Void) async throws -> Void
 
+    init(forEach: @escaping @Sendable (_ yield: (HubPayload) async throws -> Void) async throws -> Void) {
+        self.forEach = forEach
+    }
+
     init<S: AsyncSequence & Sendable>(_ items: S) where S.Element: Encodable {
         self.forEach = { yield in
             for try await item in items {

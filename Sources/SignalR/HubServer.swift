@@ -21,7 +21,8 @@ public final class HubServer: Sendable {
     private let onReconnected: @Sendable (HubCallerContext) async throws -> Void
     private let onConnected: @Sendable (HubCallerContext) async throws -> Void
     private let onDisconnected: @Sendable (HubCallerContext, (any Error)?) async throws -> Void
-    private let traces: Bool
+    /// What spans call the hub: its type with its module; nil when nobody records spans.
+    let tracedName: String?
     /// Who takes calls of methods that do not exist; nil to refuse them.
     let callTaker: (any HubCallTaker)?
     /// What the caller of a method that does not exist is told.
@@ -63,7 +64,7 @@ public final class HubServer: Sendable {
             observer: options.observer)
         self.results = ClientResults()
         self.backplane = makeBackplane(registry, results)
-        self.traces = !(InstrumentationSystem.tracer is NoOpTracer)
+        self.tracedName = InstrumentationSystem.tracer is NoOpTracer ? nil : typeName(H.self)
         let filters = options.filters
         self.onReconnected = { context in try await hub.onReconnected(context) }
         self.onConnected = { context in
@@ -91,7 +92,7 @@ public final class HubServer: Sendable {
         self.onReconnected = other.onReconnected
         self.onConnected = other.onConnected
         self.onDisconnected = other.onDisconnected
-        self.traces = other.traces
+        self.tracedName = other.tracedName
         self.callTaker = other.callTaker
         self.unknownMethod = other.unknownMethod
     }
@@ -135,28 +136,7 @@ public final class HubServer: Sendable {
         }
     }
 
-    nonisolated(nonsending) private func traced(
-        _ method: HubMethod, _ invocation: HubMessage.Invocation, _ details: HubInvocation,
-        _ call: @escaping HubMethod.Call,
-        _ uploads: [UploadStream]
-    ) async throws -> HubReply {
-        guard traces else { return try await filtered(method, details, call, uploads) }
-        var parent = ServiceContext.topLevel
-        InstrumentationSystem.instrument.extract(invocation.headers, into: &parent, using: HeaderExtractor())
-        return try await withSpan("\(name)/\(invocation.target)", context: parent, ofKind: .server) { span in
-            span.attributes["rpc.system"] = "signalr"
-            span.attributes["rpc.service"] = name
-            span.attributes["rpc.method"] = invocation.target
-            do {
-                return try await filtered(method, details, call, uploads)
-            } catch {
-                span.attributes["error.type"] = "\(type(of: error))"
-                throw error
-            }
-        }
-    }
-
-    nonisolated(nonsending) private func filtered(
+    nonisolated(nonsending) func filtered(
         _ method: HubMethod, _ details: HubInvocation, _ call: @escaping HubMethod.Call, _ uploads: [UploadStream]
     ) async throws -> HubReply {
         guard !options.filters.isEmpty else { return try await call(details.context) }
@@ -188,15 +168,6 @@ public final class HubServer: Sendable {
 
     package func disconnected(_ context: HubCallerContext, _ reason: (any Error)?) async throws {
         try await spanned("OnDisconnected") { try await onDisconnected(context, reason) }
-    }
-
-    private func spanned(_ event: String, _ body: () async throws -> Void) async throws {
-        guard traces else { return try await body() }
-        try await withSpan("\(name)/\(event)", ofKind: .internal) { span in
-            span.attributes["rpc.system"] = "signalr"
-            span.attributes["rpc.service"] = name
-            try await body()
-        }
     }
 
     private static func connect(
@@ -265,9 +236,4 @@ package struct HubMethod: Sendable {
             return { context in try await call(hub, context) }
         }
     }
-}
-
-private struct HeaderExtractor: Extractor {
-    func extract(key: String, from headers: HubHeadersCarrier) -> String? { headers[key] }
-    typealias HubHeadersCarrier = [String: String]
 }

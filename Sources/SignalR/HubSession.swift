@@ -8,7 +8,8 @@ import Synchronization
 
 /// One client of a hub. Everything happens on the connection's event loop; what hub code may touch from elsewhere is marked.
 ///
-/// Safety: `connection`, `server` and `items` are constants, `isAborted` is atomic, and `protocolName` is settled before hub code runs.
+/// Safety: `connection`, `server` and `items` are constants, `isAborted` is atomic, and `protocolName` is what the handshake said, which is
+/// over before hub code runs. Everything else is used on the event loop.
 final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     // MARK: Constants
 
@@ -20,6 +21,8 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     // MARK: State, on the event loop
 
     private var phase = Phase.handshake
+    /// The client's protocol among the registry's; set once, by the handshake.
+    private var codecIndex: UInt8 = 0
     private var lastReceived: UInt32
     private var lastPing: UInt32
     /// A client that never pings is never timed out.
@@ -27,10 +30,12 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     private var permits: Int
     /// A plain invocation that waits for a permit, and with it everything behind it.
     private var waiting: HubMessage.Invocation?
-    /// Calls that did not end at once and can be cancelled, by invocation id.
-    private var calls: [String: Task<Void, Never>] = [:]
-    /// Ids of calls that stream their result.
-    private var streaming: Set<String> = []
+    /// Calls that have not ended, those without an id included.
+    private var callCount = 0
+    /// Calls that did not end at once and can be cancelled, by invocation id; of several with the same id, the last.
+    private var calls: [String: RunningCall] = [:]
+    /// The same of those that stream their result, whose ids are unique.
+    private var streams: [String: RunningCall] = [:]
     private var uploads: [String: UploadStream] = [:]
     private var stalledUploads = 0
     /// Whether the one who takes calls has enough of them for now.
@@ -56,7 +61,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     private var options: HubOptions { server.options }
-    private var codec: any HubCodec { connection.registry.codecs[Int(connection.format.codec)] }
+    private var codec: any HubCodec { connection.registry.codecs[Int(codecIndex)] }
     var protocolName: String { codec.name }
     /// From any thread.
     var isAborted: Bool { aborted.load(ordering: .relaxed) }
@@ -71,7 +76,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     var isBusy: Bool { phase == .starting || waiting != nil || stalledUploads > 0 || isHeldBack }
 
     var owesAnswers: Bool {
-        phase == .starting || waiting != nil || !calls.isEmpty || !streaming.isEmpty || !uploads.isEmpty
+        phase == .starting || waiting != nil || !calls.isEmpty || !streams.isEmpty || !uploads.isEmpty
     }
 
     func receive(_ bytes: inout ByteBuffer) {
@@ -92,11 +97,13 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             guard phase == .running else {
                 return refuseHandshake(
                     ErrorText.Handshake.unexpected
-                        + (options.detailedErrors ? " InvalidDataException: \(error.message)" : ""))
+                        + (tellsDetails ? " InvalidDataException: \(error.message)" : ""))
             }
-            connection.close(.protocolError(error.message, detailed: options.detailedErrors))
+            connection.close(.protocolError(error.message, detailed: tellsDetails))
         }
     }
+
+    private var tellsDetails: Bool { options.detailedErrors || connection.wantsDetails }
 
     func inputEnded() {
         connection.close(phase == .handshake ? .handshakeFailed("no handshake") : .transportEnded)
@@ -126,6 +133,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         if codec.transferFormat == .binary, connection.transport?.kind == .serverSentEvents {
             return refuseHandshake(ErrorText.Handshake.needsBinary(codec.name))
         }
+        codecIndex = UInt8(index)
         connection.use(codec: index)
         if request.version >= 2, connection.isStateful {
             connection.replay = ReplayBuffer(limit: options.statefulReconnectBufferSize)
@@ -172,7 +180,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     private func refused(_ error: any Error) {
         if let ending { return ending.finished() }
         phase = .over
-        connection.close(.refused(error, detailed: options.detailedErrors))
+        connection.close(.refused(error, detailed: tellsDetails))
     }
 
     // MARK: Messages
@@ -188,9 +196,9 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         case .streamInvocation(let invocation): receive(invocation, asStream: true)
         case .streamItem(let item): receive(item)
         case .completion(let completion): try receive(completion)
-        case .cancelInvocation(let cancel): calls[cancel.id]?.cancel()
+        case .cancelInvocation(let cancel): (streams[cancel.id] ?? calls[cancel.id])?.task?.cancel()
         case .ping: pingsSeen = true
-        case .close: connection.close(.clientClosed)
+        case .close(let close): connection.close(.clientClosed(because: close.error))
         case .ack(let number): connection.acknowledge(number)
         case .sequence(let number):
             guard connection.replay?.restart(at: number) != false else {
@@ -239,6 +247,9 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             return fail(invocation, server.unknownMethod(invocation.target))
         }
         if let problem = mismatch(invocation, method, asStream: asStream) { return fail(invocation, problem) }
+        guard callCount < options.maximumRunningCalls else {
+            return fail(invocation, ErrorText.tooManyCalls(invocation.target, callCount))
+        }
         if method.isStreaming || !invocation.streamIDs.isEmpty {
             begin(invocation, method, scope: CallScope(.unlimited, caller: self))
         } else if permits > 0 {
@@ -265,7 +276,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             return ErrorText.streamCount(target, sent: invocation.streamIDs.count, expected: method.streamCount)
         }
         let ids = (asStream ? [invocation.id].compactMap { $0 } : []) + invocation.streamIDs
-        return ids.first { streaming.contains($0) || uploads[$0] != nil }.map(ErrorText.inUse)
+        return ids.first { streams[$0] != nil || uploads[$0] != nil }.map(ErrorText.inUse)
     }
 
     private func begin(_ invocation: HubMessage.Invocation, _ method: HubMethod, scope: CallScope) {
@@ -274,20 +285,23 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             uploads[id] = upload
             return upload
         }
-        if method.isStreaming, let id = invocation.id { streaming.insert(id) }
+        let call = RunningCall()
+        callCount += 1
+        if method.isStreaming, let id = invocation.id { streams[id] = call }
         let context = HubCallerContext(self, scope: scope)
-        let ended = CallEnd()
         let task = Task.startingHere { [self] in
             let outcome = await server.run(method, invocation, uploads: received, in: context)
             let end = await finish(invocation, method, outcome)
             connection.onLoop {
-                ended.isOver = true
+                call.isOver = true
                 if let end { self.connection.send(.completion(end)) }
-                self.ended(invocation, uploads: received)
+                self.ended(call, invocation, uploads: received)
                 scope.releasePermit()
             }
         }
-        if !ended.isOver, let id = invocation.id { calls[id] = task }
+        guard !call.isOver, let id = invocation.id else { return }
+        call.task = task
+        if !method.isStreaming { calls[id] = call } else if phase == .over { task.cancel() }
     }
 
     /// Streams the result if there is one to stream, and gives the completion that ends the call; nil for a call without id.
@@ -326,10 +340,11 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     /// The method is over: whatever its client still uploads goes nowhere.
-    private func ended(_ invocation: HubMessage.Invocation, uploads received: [UploadStream]) {
+    private func ended(_ call: RunningCall, _ invocation: HubMessage.Invocation, uploads received: [UploadStream]) {
+        callCount -= 1
         if let id = invocation.id {
-            calls[id] = nil
-            streaming.remove(id)
+            if calls[id] === call { calls[id] = nil }
+            if streams[id] === call { streams[id] = nil }
         }
         for (id, upload) in zip(invocation.streamIDs, received) where uploads[id] === upload { uploads[id] = nil }
         for upload in received { upload.finish() }
@@ -378,7 +393,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         case .starting: pingIfDue()
         case .running:
             if pingsSeen, !isBusy, now &- lastReceived > options.clientTimeout.wholeSeconds {
-                return connection.closeSoon(.clientTimeout.hidingError(unless: options.detailedErrors))
+                return connection.closeSoon(.clientTimeout.hidingError(unless: tellsDetails))
             }
             pingIfDue()
             if let number = connection.replay?.dueAck() { connection.sendAtOnce(.ack(number)) }
@@ -395,6 +410,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     func resumed() {
+        connection.dropPartialMessage()
         guard let replay = connection.replay?.replay else { return }
         lastReceived = connection.now
         connection.sendAtOnce(.sequence(replay.sequence))
@@ -413,7 +429,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {
-        for id in streaming { calls[id]?.cancel() }
+        for call in streams.values { call.task?.cancel() }
         for upload in uploads.values { upload.finish(throwing: HubError(ErrorText.underlyingClosed)) }
         uploads = [:]
         waiting = nil
@@ -448,9 +464,12 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     }
 }
 
-/// Whether a call ended before the code that started it went on. Safety: on the event loop only.
-private final class CallEnd: @unchecked Sendable {
+/// A call that may have ended before the code that started it goes on.
+///
+/// Safety: what a call's task holds of it is used on the connection's event loop only.
+private final class RunningCall: @unchecked Sendable {
     var isOver = false
+    var task: Task<Void, Never>?
 }
 
 extension Task where Success == Void, Failure == Never {

@@ -32,6 +32,9 @@ public struct HubOptions: Sendable {
     public var streamBufferCapacity = 10
     /// Plain invocations of one client that run at the same time. Default 1.
     public var maximumParallelInvocations = 1
+    /// Calls of one client that have not ended, those included that stream or wait for the client's own answer and that
+    /// ``maximumParallelInvocations`` does not count. A further one is answered with an error. Default 1,000.
+    public var maximumRunningCalls = 1_000
     /// Default 15 s.
     public var handshakeTimeout: Duration = .seconds(15)
     /// How often the server pings. Default 15 s. Not used on long polling.
@@ -53,7 +56,9 @@ public struct HubOptions: Sendable {
     public var webSocketCloseTimeout: Duration = .seconds(5)
     /// How long a connection may be without a transport. Default 15 s.
     public var disconnectTimeout: Duration = .seconds(15)
-    /// Negotiated connections whose transport has not come yet; past it negotiate answers 503. Default 100,000.
+    /// How long a negotiated connection waits for its transport; one that comes later is told 404. Default 15 s.
+    public var negotiateTimeout: Duration = .seconds(15)
+    /// Negotiated connections whose transport has not come yet; past it negotiate answers with an error. Default 100,000.
     public var maximumPendingConnections = 100_000
     /// The largest single WebSocket frame, whatever the hub messages in it. Default 16 MiB; larger ones close with 1009.
     public var maximumWebSocketFrameSize = 16 << 20

@@ -138,7 +138,6 @@ final class RawSession: ConnectionSession, @unchecked Sendable {
     let upload: UploadStream
     private let server: RawServer
     private var message = ByteBuffer()
-    private var isStalled = false
     private var finished: (@Sendable () -> Void)?
     private var isRunning = false
 
@@ -146,7 +145,7 @@ final class RawSession: ConnectionSession, @unchecked Sendable {
         self.connection = connection
         self.server = server
         self.upload = UploadStream(capacity: server.options.streamBufferCapacity) {
-            connection.onLoop { (connection.session as? RawSession)?.drained() }
+            connection.onLoop { connection.holdUp(false) }
         }
     }
 
@@ -165,12 +164,7 @@ final class RawSession: ConnectionSession, @unchecked Sendable {
         finished?()
     }
 
-    private func drained() {
-        isStalled = false
-        connection.process()
-    }
-
-    var isBusy: Bool { isStalled }
+    var isBusy: Bool { connection.isHeldUp }
     var keepsBoundaries: Bool { true }
     func resumed() {}
     func receive(_ bytes: inout ByteBuffer) {}
@@ -187,7 +181,7 @@ final class RawSession: ConnectionSession, @unchecked Sendable {
         let whole = message
         message = ByteBuffer()
         let payload: HubPayload = isText ? .value(.string(String(buffer: whole))) : .messagePack(whole)
-        if !upload.append(payload) { isStalled = true }
+        if !upload.append(payload) { connection.holdUp(true) }
     }
 
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {

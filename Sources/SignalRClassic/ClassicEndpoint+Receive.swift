@@ -121,7 +121,7 @@ extension ClassicEndpoint {
             }
             let session = ClassicSession(carrier, self, userName: caller.client.user, entry: caller.entry)
             carrier.begin(session)
-            carrier.meter = gate?.meter(user: gateUser)
+            session.renewMeter()
             carrier.onRemoved = { [sessions] in
                 sessions.remove(session)
                 if enters { gate?.leave(user: gateUser) }

@@ -30,7 +30,7 @@ extension ClassicSession {
     /// From any thread. Passes a call on that came by a request; nil when it is none.
     func pass(_ text: ByteBuffer, to owner: any ClassicOwner) async -> ByteBuffer? {
         guard let call = try? ClassicCodec.readInvocation(from: text) else { return nil }
-        // Used on the event loop only.
+        // Safety: used on the event loop only.
         nonisolated(unsafe) let owner = owner
         guard let id = call.id else {
             self.carrier.onLoop { owner.receive(text) }

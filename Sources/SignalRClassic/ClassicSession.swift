@@ -29,6 +29,9 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     private let home: ClassicAdmission?
     /// How long it may stay away between two polls, if that is not the endpoint's time.
     private let pollPatience: Duration?
+    /// Limits what it sends.
+    private let gate: (any Gate)?
+    private let gateUser: String?
 
     // MARK: State, on the event loop
 
@@ -93,11 +96,16 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         self.owner = entry.route?.makeOwner()
         self.home = entry.route?.home
         self.pollPatience = entry.pollPatience
+        self.gate = entry.gate
+        self.gateUser = entry.gateUser
         self.lastKeepAlive = carrier.now
         self.receivingSince = carrier.now
     }
 
     var options: ClassicOptions { self.endpoint.options }
+
+    /// By the limits of the moment.
+    func renewMeter() { self.carrier.meter = self.gate?.meter(user: self.gateUser) }
 
     // MARK: A transport comes
 

@@ -53,6 +53,58 @@ import Testing
         }
     }
 
+    @Test func `A stream ends with its client even when a call with the same id ended before`() async throws {
+        try await withServer { server in
+            let client = try await server.client()
+            try await client.send(.call("Hold", ["a"], id: "1"))
+            try await server.bulletin.wait(for: "holding a")
+            try await client.send(.stream("InfiniteStream", id: "1"))
+            try await server.bulletin.wait(for: "streaming")
+            server.bulletin.post("a")
+            #expect(try await client.next() == .result("1", "a"))
+            client.transport.drop()
+            try await server.bulletin.wait(for: "stream over")
+        }
+    }
+
+    @Test func `A stream can be cancelled even when a call with the same id ended before`() async throws {
+        try await withServer { server in
+            let client = try await server.client()
+            try await client.send(.stream("InfiniteStream", id: "1"))
+            try await server.bulletin.wait(for: "streaming")
+            #expect(try await client.invoke("AddTwo", 1, 2, id: "1") == .result("1", 3))
+            try await client.send(.cancel("1"))
+            #expect(try await client.next() == .end("1"))
+        }
+    }
+
+    @Test(arguments: Wire.all)
+    func `A client cannot have more calls running than the options say`(wire: Wire) async throws {
+        try await withServer {
+            $0.maximumRunningCalls = 3
+        } _: { server in
+            let client = try await server.client(wire)
+            try await client.send(.stream("InfiniteStream", id: "1"))
+            // It waits for an answer, and lets others run meanwhile.
+            try await client.send(.call("Ask", [.null], id: "2"))
+            guard case .invocation(let question) = try await client.next() else {
+                throw UnexpectedMessage(message: nil)
+            }
+            try await client.send(.call("StreamingConcat", id: "3", streams: ["up"]))
+            let text = "because 3 calls of this client are running already."
+            for _ in 0..<2 {
+                #expect(
+                    try await client.invoke("DoNothing", id: "4")
+                        == .failure("4", "Failed to invoke 'DoNothing' \(text)"))
+                try await client.send(.stream("Stream", id: "5"))
+                #expect(try await client.next() == .failure("5", "Failed to invoke 'Stream' \(text)"))
+            }
+            try await client.send(.result(question.id ?? "", 7))
+            #expect(try await client.next() == .result("2", 7))
+            #expect(try await client.invoke("DoNothing", id: "6") == .result("6", .null))
+        }
+    }
+
     @Test func `As many plain calls run at once as the options say`() async throws {
         try await withServer {
             $0.maximumParallelInvocations = 2

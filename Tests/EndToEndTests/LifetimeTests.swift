@@ -20,6 +20,17 @@ import Testing
     }
 
     @Test(arguments: Wire.all)
+    func `The hub learns of the error in a client's Close`(wire: Wire) async throws {
+        try await withServer { server in
+            let client = try await server.client(wire)
+            try await client.send(.close(error: "crashed"))
+            #expect(try await client.next() == .close())
+            #expect(try await client.next() == nil)
+            try await server.bulletin.wait(for: "disconnected client_closed")
+        }
+    }
+
+    @Test(arguments: Wire.all)
     func `A client that ends its transport in order leaves in order`(wire: Wire) async throws {
         try await withServer { server in
             let client = try await server.client(wire)

@@ -79,16 +79,55 @@ private enum Process {
                 _ = try await client.next()
             }
             let spans = tracer.finishedSpans.filter { $0.traceID == "trace-of-the-caller" }
-            #expect(spans.map(\.operationName).sorted() == ["TestHub/Echo", "TestHub/ThrowException"])
+            #expect(
+                spans.map(\.operationName).sorted() == [
+                    "EndToEndTests.TestHub/Echo", "EndToEndTests.TestHub/ThrowException",
+                ])
             for span in spans {
                 #expect(span.kind == .server)
                 #expect(span.parentSpanID == "span-of-the-caller")
                 #expect(span.attributes["rpc.system"]?.toSpanAttribute() == .string("signalr"))
-                #expect(span.attributes["rpc.service"]?.toSpanAttribute() == .string("TestHub"))
+                #expect(span.attributes["rpc.service"]?.toSpanAttribute() == .string("EndToEndTests.TestHub"))
             }
             let failed = try #require(spans.first { $0.operationName.hasSuffix("Exception") })
-            #expect(failed.attributes["error.type"]?.toSpanAttribute() == .string("InvalidOperationException"))
+            #expect(
+                failed.attributes["error.type"]?.toSpanAttribute() == .string("EndToEndTests.InvalidOperationException")
+            )
+            #expect(failed.status?.code == .error)
             #expect(!failed.errors.isEmpty)
+        }
+    }
+
+    @Test func `The span of a stream lasts until its end`() async throws {
+        let tracer = Process.tracer
+        try await withServer { server in
+            let client = try await server.client()
+            func parent(_ trace: String) -> HubHeaders {
+                [InMemoryTracer.traceIDKey: trace, InMemoryTracer.spanIDKey: "span-of-\(trace)"]
+            }
+            func spans(_ trace: String) -> [FinishedInMemorySpan] {
+                tracer.finishedSpans.filter { $0.traceID == trace }
+            }
+            try await client.send(
+                .streamInvocation(
+                    .init(id: "1", target: "InfiniteStream", arguments: .values([]), headers: parent("endless"))))
+            try await server.bulletin.wait(for: "streaming")
+            #expect(try await client.invoke("AddTwo", 1, 2, id: "2") == .result("2", 3))
+            #expect(spans("endless").isEmpty)
+            try await client.send(.cancel("1"))
+            #expect(try await client.next() == .end("1"))
+            #expect(spans("endless").map(\.operationName) == ["EndToEndTests.TestHub/InfiniteStream"])
+            #expect(spans("endless").first?.status == nil)
+
+            try await client.send(
+                .streamInvocation(
+                    .init(
+                        id: "3", target: "FailingStream", arguments: .values([true]), headers: parent("failing"))))
+            #expect(try await client.next() == .item("3", "a"))
+            _ = try await client.next()
+            let failed = try #require(spans("failing").first)
+            #expect(failed.attributes["error.type"]?.toSpanAttribute() == .string("SignalR.HubError"))
+            #expect(failed.status?.code == .error)
         }
     }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOConcurrencyHelpers
+import NIOCore
 import SignalRWire
 import Testing
 
@@ -160,6 +161,29 @@ import Testing
                 if number % 5 == 4 { try await client.send(.ack(Int64(number + 1))) }
             }
             #expect(try await client.next() == .end("1"))
+        }
+    }
+
+    @Test(arguments: HubProtocol.allCases)
+    func `Half a message that came before the loss does not spoil what comes after`(
+        hubProtocol: HubProtocol
+    ) async throws {
+        try await withServer { server in
+            let client = try await StatefulClient(server, hubProtocol)
+            var call = ByteBuffer()
+            try client.now.codec.write(.call("Echo", ["one"], id: "1"), into: &call)
+            var all = ByteBuffer()
+            try client.now.codec.write(.call("Echo", ["zero"], id: "0"), into: &all)
+            all.writeImmutableBuffer(try #require(call.getSlice(at: call.readerIndex, length: 10)))
+            try await client.now.transport.send(all, isText: hubProtocol == .json)
+            #expect(try await client.next() == .result("0", "zero"))
+            try await client.drop()
+            try await client.reconnect()
+            #expect(try await client.next() == .sequence(1))
+            #expect(try await client.next() == .result("0", "zero"))
+            try await client.send(.sequence(2))
+            try await client.send(.call("Echo", ["one"], id: "1"))
+            #expect(try await client.next() == .result("1", "one"))
         }
     }
 

@@ -35,6 +35,46 @@ import _SignalRWebSocket
         }
     }
 
+    @Test func `Pings of a client that does not read are not piled up`() async throws {
+        var app = TestApp { $0.sendTimeout = .seconds(120) }
+        (app.sendBuffer, app.receiveBuffer) = (16 << 10, 16 << 10)
+        try await app.run { server in
+            let (socket, client) = try await connected(server)
+            try await socket.socket.stopReading()
+            let sent = 20_000
+            func payload(_ number: Int) -> ByteBuffer {
+                let text = "\(number)"
+                return ByteBuffer(string: text + String(repeating: ".", count: 125 - text.utf8.count))
+            }
+            for start in stride(from: 0, to: sent, by: 1000) {
+                var pings = ByteBuffer()
+                for number in start..<start + 1000 {
+                    WebSocketFrame.write(opcode: .ping, payload: payload(number), mask: 0x0102_0304, into: &pings)
+                }
+                try await socket.socket.write(pings)
+            }
+            try await client.send(.call("Echo", ["after them"], id: "1"))
+            try await server.bulletin.wait(for: "echo")
+            try await socket.socket.resumeReading()
+            var reader = WebSocketReader(role: .client, maximumFrameSize: 1 << 20, maximumInflatedSize: 0)
+            var (pongs, last) = (0, ByteBuffer())
+            while last != payload(sent - 1) {
+                let event = try await socket.socket.next { try reader.next(from: &$0) }
+                guard let event else { return Issue.record("The connection ended.") }
+                if case .pong(let payload) = event { (pongs, last) = (pongs + 1, payload) }
+            }
+            #expect(pongs < sent / 2)
+        }
+    }
+
+    @Test func `An empty id is none`() async throws {
+        try await withServer { server in
+            let client = HubClient(try await WebSocketClient(server, "/hub?id="), .json)
+            #expect(try await client.handshake(.json) == "{}")
+            #expect(try await client.invoke("AddTwo", 1, 2) == .result("1", 3))
+        }
+    }
+
     /// Bytes after the handshake, and the code they are closed with.
     private static let violations: [(name: String, bytes: [UInt8], code: UInt16)] = [
         ("not masked", [0x81, 0x01, 0x20], 1002),

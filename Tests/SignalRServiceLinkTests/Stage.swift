@@ -104,8 +104,11 @@ struct Desk: Hub {
         HubMethodDefinition("Hold") { _ in
             { hub, _ in
                 hub.news.put("holding")
-                try await Task.sleep(for: .seconds(3600))
-                return .void
+                // Until it is cancelled.
+                let (nothing, end) = AsyncStream.makeStream(of: Never.self)
+                for await _ in nothing {}
+                end.finish()
+                throw CancellationError()
             }
         },
         HubMethodDefinition("Items", kind: .stream) { _ in

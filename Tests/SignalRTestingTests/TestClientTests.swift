@@ -160,8 +160,11 @@ extension AsyncStream where Element == Int {
         waiting.cancel()
         await #expect(throws: CancellationError.self) { try await waiting.value }
         client.answer("question") { (_: Int) -> Int in
-            try await Task.sleep(for: .seconds(600))
-            return 0
+            // Until it is cancelled.
+            let (nothing, end) = AsyncStream.makeStream(of: Never.self)
+            for await _ in nothing {}
+            end.finish()
+            throw CancellationError()
         }
         let calling = Task { try await client.invoke("ask") }
         calling.cancel()

@@ -13,6 +13,8 @@ import Testing
     /// Core protocol reference, "Close message sent by the server".
     private static let table: [(reason: CloseReason, name: String, message: CloseReason.Message?, isGraceful: Bool)] = [
         (.clientClosed, "client_closed", silent, true),
+        (.clientClosed(because: nil), "client_closed", silent, true),
+        (.clientClosed(because: "crash"), "client_closed", silent, false),
         (.transportEnded, "transport_ended", comeBack, true),
         (.transportFailed("reset"), "transport_failed", comeBack, false),
         (.aborted, "aborted", silent, true),

@@ -15,7 +15,7 @@ import Testing
     init() { self.registry = ConnectionRegistry(group: loop, codecs: [], logger: Logger(label: "test")) }
 
     private func table(lifetime: Duration = .seconds(1000)) -> SessionTable {
-        SessionTable(eventLoop: loop, lifetime: lifetime, capacity: 10, earlyLimit: 1000)
+        SessionTable(eventLoop: loop, opening: lifetime, lingering: lifetime, capacity: 10, earlyLimit: 1000)
     }
 
     private func pending() -> SessionTable.Pending { .init(id: ConnectionID(), isStateful: false) }
@@ -47,11 +47,10 @@ import Testing
         #expect(posts.map(\.isText) == [true, false, true, true])
         #expect(posts.map { $0.waiter == nil } == [true, true, false, false])
         let connection = Connection.forTests(registry, on: loop)
-        guard case .made(_, let early) = table.activate(token, as: .longPolling, make: { _ in connection }) else {
+        guard case .made = table.activate(token, as: .longPolling, make: { _ in connection }) else {
             Issue.record("not made")
             return
         }
-        early.deliver(to: connection)
         #expect(await long.value)
         #expect(await short.value)
     }

@@ -67,7 +67,8 @@ import Testing
         .authenticationExpired,
         .clientTimeout, .idle, .slowConsumerBytes, .slowConsumerTime, .handshakeFailed("x"), .serverLost,
         .serverClosed(nil), .serverSilent, .protocolError("x", detailed: false), .writeFailed("x"),
-        .refused(HubError("x"), detailed: false),
+        .refused(HubError("x"), detailed: false), .rateLimited, .inboundQueueFull, .moved, .serviceClosed(nil),
+        .serviceLost("x"), .clientClosed(because: "x"),
     ]
 
     @Test(arguments: all) func everyReasonIsExplained(_ reason: CloseReason) {

@@ -13,7 +13,7 @@ struct EarlyPosts: Sendable {
         var waiter: CheckedContinuation<Bool, Never>?
 
         /// Bytes of memory, about: small bodies must not get their bookkeeping for free.
-        fileprivate var cost: Int { max(bytes.readableBytes, 64) }
+        var cost: Int { max(bytes.readableBytes, 64) }
     }
 
     private(set) var posts: [Post] = []
@@ -34,10 +34,10 @@ struct EarlyPosts: Sendable {
         return fits ? true : nil
     }
 
-    /// The transport is there.
+    /// The transport is there. What is posted from now on comes behind.
     func deliver(to connection: Connection) {
         guard !posts.isEmpty else { return }
-        connection.onLoop {
+        connection.eventLoop.execute {
             for post in posts { connection.receive(post.bytes, isText: post.isText, waiter: post.waiter) }
         }
     }

@@ -35,7 +35,7 @@ package final class HubEndpoint: Sendable {
     }
 
     /// The largest body of a POST.
-    private static let maximumBody = 4 << 20
+    static let maximumBody = 4 << 20
 
     /// - Parameters:
     ///   - offer: what a client may use; nil leaves it to the options, for all of them.
@@ -54,8 +54,9 @@ package final class HubEndpoint: Sendable {
         self.limits = ConnectionLimits(options)
         self.logger = logger
         self.sessions = SessionTable(
-            eventLoop: registry.anyEventLoop(for: ConnectionID()), lifetime: options.disconnectTimeout,
-            capacity: options.maximumPendingConnections, earlyLimit: options.transportMaximumBufferSize)
+            eventLoop: registry.anyEventLoop(for: ConnectionID()), opening: options.negotiateTimeout,
+            lingering: options.disconnectTimeout, capacity: options.maximumPendingConnections,
+            earlyLimit: options.transportMaximumBufferSize)
         self.makeSession = makeSession
     }
 
@@ -90,7 +91,7 @@ package final class HubEndpoint: Sendable {
         }
         if request.method == .options, options.cors != nil { return crossOrigin(preflight(request), request) }
         // Before the token is looked at: a storm is to cost little.
-        if let gate, isNegotiate || request.method == .get && request.query("id") == nil, let refusal = gate.refusal() {
+        if let gate, isNegotiate || request.method == .get && Self.id(request) == nil, let refusal = gate.refusal() {
             let response = refused(refusal)
             tell(response, to: request, isNegotiate)
             return crossOrigin(response, request)
@@ -266,22 +267,27 @@ package final class HubEndpoint: Sendable {
     }
 
     private static func wanted(by request: HubRequest) -> TransportKind {
-        if request.headers[.accept]?.contains("text/event-stream") == true { return .serverSentEvents }
+        if request.headers[.accept]?.lowercased().contains("text/event-stream") == true { return .serverSentEvents }
         return request.headers[.upgrade]?.lowercased().contains("websocket") == true ? .webSockets : .longPolling
     }
 
     /// A client that goes on to its next transport will have this in its history.
     private func note(_ kind: TransportKind, _ status: HTTPResponse.Status, _ request: HubRequest) {
-        guard let token = request.query("id").flatMap({ ConnectionID($0) }) else { return }
+        guard let token = Self.id(request).flatMap({ ConnectionID($0) }) else { return }
         logger.debug(
             "Transport refused",
             metadata: ["signalr.transport": "\(kind.name.rawValue)", "http.response.status_code": "\(status.code)"])
         sessions.note(.init(kind.name, .refused(status: status.code)), for: token)
     }
 
+    /// The token that the request names; an empty one counts as none.
+    private static func id(_ request: HubRequest) -> String? {
+        request.query("id").flatMap { $0.isEmpty ? nil : $0 }
+    }
+
     /// The entry that the request's `id` names.
     private func entry(_ request: HubRequest) throws -> (token: ConnectionID, entry: SessionTable.Entry) {
-        guard let id = request.query("id"), !id.isEmpty else {
+        guard let id = Self.id(request) else {
             throw Refusal(.text(.badRequest, "Connection ID required").uncached())
         }
         guard let token = ConnectionID(id), let entry = sessions[token] else { throw Refusal(Self.unknown.uncached()) }
@@ -330,19 +336,19 @@ package final class HubEndpoint: Sendable {
     ) throws -> Connection {
         let userID = options.userID(user, request)
         if let refusal = gate?.enter(user: userID) { throw refusal }
-        let made = sessions.activate(token, as: kind) {
-            self.connection($0, as: kind, request, user, userID, on: eventLoop)
+        let made = sessions.activate(token, as: kind) { pending in
+            let connection = self.connection(pending, as: kind, request, user, userID, on: eventLoop)
+            connection.onRemoved = { [sessions, gate] in
+                sessions.ended(token, lingers: kind == .longPolling)
+                gate?.leave(user: userID)
+            }
+            return connection
         }
-        guard case .made(let connection, let early) = made else {
+        guard case .made(let connection) = made else {
             gate?.leave(user: userID)
             throw Self.conflict(made, kind)
         }
-        connection.onRemoved = { [sessions, gate] in
-            sessions.ended(token, lingers: kind == .longPolling)
-            gate?.leave(user: userID)
-        }
         options.observer?.connects(request, connection, kind)
-        early.deliver(to: connection)
         return connection
     }
 
@@ -357,7 +363,7 @@ package final class HubEndpoint: Sendable {
 
     private func webSocket(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) throws -> HubResponse {
         let head = HTTPRequest(method: .get, scheme: nil, authority: nil, path: nil, headerFields: request.headers)
-        if request.query("id") == nil {
+        if Self.id(request) == nil {
             let id = ConnectionID()
             try checkEnabled(.webSockets, user)
             let channel = try takeable(host, .webSockets)
@@ -372,7 +378,7 @@ package final class HubEndpoint: Sendable {
                 throw error
             }
         }
-        guard let id = request.query("id"), let token = ConnectionID(id), let entry = sessions[token] else {
+        guard let id = Self.id(request), let token = ConnectionID(id), let entry = sessions[token] else {
             return HubResponse(.notFound, body: ByteBuffer(string: "No Connection with that ID"))
         }
         try checkEnabled(.webSockets, user)

@@ -38,6 +38,8 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
     private var readIsHeld = false
     /// What the channel said last; asking it again for every message is a noticeable part of a broadcast.
     private var isWritable = true
+    /// What the pong to come must carry, while the client does not read. Of several pings only the last needs an answer (RFC 6455 §5.5.3).
+    private var owedPong: [UInt8]?
     /// What `connection.isOverfull` said last, when it lives on another event loop.
     private var remoteIsFull = false
     private let resumes: Bool
@@ -167,18 +169,23 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
             if case .open = closing { receive(payload, isText: kind == .text, isLast: isLast, context) }
         case .ping(let payload):
             guard case .open = closing else { return }
-            var pong = ByteBuffer()
-            WebSocketFrame.write(opcode: .pong, payload: payload, into: &pong)
-            put(pong, context)
+            guard isWritable else { return owedPong = Array(payload.readableBytesView) }
+            answerPing(payload, context)
         case .pong: break
         case .close(let code, _): closeReceived(code, context)
         }
     }
 
+    private func answerPing(_ payload: ByteBuffer, _ context: ChannelHandlerContext) {
+        var pong = ByteBuffer()
+        WebSocketFrame.write(opcode: .pong, payload: payload, into: &pong)
+        put(pong, context)
+    }
+
     private func receive(_ payload: ByteBuffer, isText: Bool, isLast: Bool, _ context: ChannelHandlerContext) {
         if isLocal { return connection.receive(payload, isText: isText, isLast: isLast) }
         let (me, loop) = (NIOLoopBound(self, eventLoop: context.eventLoop), context.eventLoop)
-        connection.eventLoop.execute { [connection] in
+        asItsTransport { [connection] in
             connection.receive(payload, isText: isText, isLast: isLast)
             if connection.isOverfull { loop.execute { me.value.remoteIsFull = true } }
         }
@@ -187,16 +194,23 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
     /// Runs `work` where the connection lives.
     private func withConnection(_ work: @escaping () -> Void) {
         if isLocal { return work() }
-        // What it captures, the connection and a relay, is used on that event loop only.
+        // Safety: what it captures, the connection and a relay, is used on that event loop only.
         nonisolated(unsafe) let work = work
         connection.eventLoop.execute { work() }
+    }
+
+    /// The same, unless another socket took this one's place in the meantime.
+    private func asItsTransport(_ work: @escaping () -> Void) {
+        if isLocal { return work() }
+        guard let transport else { return }
+        withConnection { [connection] in if connection.transport === transport { work() } }
     }
 
     private func closeReceived(_ code: WebSocketCloseCode?, _ context: ChannelHandlerContext) {
         switch closing {
         case .open:
             closing = .received(code)
-            withConnection { [connection] in connection.inputEnded(code: code.map { Int($0.rawValue) }) }
+            asItsTransport { [connection] in connection.inputEnded(code: code.map { Int($0.rawValue) }) }
             // The connection was over, or is on its way to be.
             if case .received = closing { answerClose(code, context) }
         case .sent: finish(context)
@@ -211,7 +225,7 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
         }
         let code = (error as? WebSocketError)?.code ?? .internalError
         let reason = CloseReason.webSocket(code, "\(error)")
-        withConnection { [connection] in connection.close(reason) }
+        asItsTransport { [connection] in connection.close(reason) }
         // A connection that lost this socket already does not close it.
         if case .open = closing { sendClose(code, context) }
     }
@@ -228,6 +242,10 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
         guard let transport else { return }
         let canWrite = context.channel.isWritable
         isWritable = canWrite
+        if canWrite, let payload = owedPong, case .open = closing {
+            owedPong = nil
+            answerPing(ByteBuffer(bytes: payload), context)
+        }
         withConnection { [connection] in connection.writabilityChanged(canWrite, of: transport) }
     }
 

@@ -84,7 +84,7 @@ final class ClassicStream: ChannelInboundHandler, SocketTransport {
 
     /// Runs `work` where the connection lives.
     private func withConnection(_ work: @escaping (Connection) -> Void) {
-        // What it captures, a relay or this handler on its own event loop, is used on that event loop only.
+        // Safety: what it captures, a relay or this handler on its own event loop, is used on that event loop only.
         nonisolated(unsafe) let work = work
         self.connection.onLoop { [connection] in work(connection) }
     }

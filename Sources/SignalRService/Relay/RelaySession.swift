@@ -79,17 +79,30 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         if case .handshake = phase { shakeHands(&bytes) }
         switch phase {
         case .opening, .running:
-            guard !isBusy, bytes.readableBytes > 0, let lane else { return }
-            guard connection.meter?.admits(bytes, codec.transferFormat) != false else {
+            guard !isBusy, let lane, let piece = nextPiece(of: &bytes) else { return }
+            guard connection.meter?.admits(piece, codec.transferFormat) != false else {
                 return connection.close(.rateLimited)
             }
             connection.countReceivedMessage()
-            if let observer = connection.messageObserver { tell(observer, bytes) { $0.received($1, on: $2) } }
-            lane.send(.connectionData(id: connection.id.description, bytes, []))
-            bytes.moveReaderIndex(to: bytes.writerIndex)
+            if let observer = connection.messageObserver { tell(observer, piece) { $0.received($1, on: $2) } }
+            lane.send(.connectionData(id: connection.id.description, piece, []))
         case .handshake, .waiting, .over: break
         }
     }
+
+    /// What goes to the app server now. A stateful client sends half a message again, as a whole, when it comes back, so that the halves of
+    /// its short messages must not go apart.
+    private func nextPiece(of bytes: inout ByteBuffer) -> ByteBuffer? {
+        var length = bytes.readableBytes
+        if connection.isStateful, let whole = try? codec.transferFormat.wholeMessages(in: bytes),
+            whole > 0 || length < Self.longestShortMessage
+        {
+            length = whole
+        }
+        return length > 0 ? bytes.readSlice(length: length) : nil
+    }
+
+    private static let longestShortMessage = 65_536
 
     func inputEnded() {
         if case .handshake = phase { return connection.close(.handshakeFailed("no handshake")) }
@@ -102,7 +115,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     // MARK: Handshake
 
     private func shakeHands(_ bytes: inout ByteBuffer) {
-        do {
+        do throws(HubProtocolError) {
             var raw = bytes
             guard
                 let request = try HandshakeRequest.read(
@@ -125,9 +138,13 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             if request.version < 2 { connection.isStateful = false }
             findServer()
         } catch {
-            refuse("An unexpected error occurred during connection handshake.")
+            refuse(
+                "An unexpected error occurred during connection handshake."
+                    + (tellsDetails ? " InvalidDataException: \(error.message)" : ""))
         }
     }
+
+    private var tellsDetails: Bool { relay.clients.detailedErrors || connection.wantsDetails }
 
     private func usualHandshake(_ name: String) -> ByteBuffer {
         var bytes = ByteBuffer()
@@ -175,7 +192,9 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         connection.beginHolding()
         connection.register()
         if let user = connection.userID {
-            for group in relay.userGroups.groups(of: user) { connection.shard.join(connection, group: group) }
+            for group in relay.userGroups.groups(of: user) {
+                connection.shard.join(connection, group: group, withUser: true)
+            }
         }
         connection.tell(.server, "Goes to app server", detail: lane.session.serverID)
         introduce(to: lane)
@@ -201,7 +220,8 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             case .handshake, .waiting, .over: return
             }
         } catch {
-            return connection.close(.writeFailed("The app server sent what is no hub message."))
+            let reason = CloseReason.writeFailed("The app server sent what is no hub message.")
+            return connection.close(reason.hidingError(unless: tellsDetails))
         }
         if cutter.heldBytes > relay.clients.maximumOutboundQueue { connection.close(.slowConsumerBytes) }
     }
@@ -242,7 +262,10 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     /// The app server ended the connection.
     func closedByServer(_ error: String?) {
         serverKnows = true
-        connection.close(.serverClosed(error))
+        let reason = CloseReason.serverClosed(error, detailed: tellsDetails)
+        // Without an answer to its handshake the client would not know what to make of the end.
+        if case .opening = phase, let text = reason.message?.error { return refuse(text) }
+        connection.close(reason)
     }
 
     /// The app server is gone.
@@ -334,6 +357,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     }
 
     func resumed() {
+        connection.dropPartialMessage()
         // The app server sends again what its client has not seen.
         cutter = FrameCutter()
         lane?.send(.connectionReconnect(id: connection.id.description, []))

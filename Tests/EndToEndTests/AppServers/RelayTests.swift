@@ -243,6 +243,9 @@ import Testing
             async let answer = first.handshake(.json, version: 2)
             let id = try await app.accept()
             #expect(try await answer == "{}")
+            // Half a message is sent again as a whole.
+            try await first.send(text: "{\"type\":6}\u{1E}{\"type\":1,\"target\":")
+            #expect(try await app.text(of: id, count: 11) == "{\"type\":6}\u{1E}")
             first.transport.drop()
             let second = try await WebSocketClient(world.server, target, headers: authorization)
             #expect(try await app.next() == .connectionReconnect(id: id, []))
