@@ -166,6 +166,7 @@ class ClassicPolling(Classic):
     """The same by long polls."""
 
     transport = "longPolling"
+    next_action = "poll"
 
     def connect(self):
         self.connection = open_connection(self.server)
@@ -173,10 +174,17 @@ class ClassicPolling(Classic):
         self.start(self.transport)
         return self
 
+    def reconnect(self):
+        """The next poll asks for what was missed."""
+        self.connection = open_connection(self.server)
+        self.next_action = "reconnect"
+        return self
+
     def frame(self) -> dict:
         return self.poll()
 
-    def poll(self, action: str = "poll") -> dict:
+    def poll(self, action: str | None = None) -> dict:
+        action, self.next_action = action or self.next_action, "poll"
         target = self.target(action, transport=self.transport)
         answer = exchange(self.connection, "POST", target, urlencode(self.resume()), self.headers)
         assert answer.status == 200, answer
