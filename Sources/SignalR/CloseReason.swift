@@ -22,6 +22,9 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
         package var allowReconnect: Bool
     }
 
+    /// Server code ended the connection, and the client is not to come back.
+    package var endsForGood: Bool { [Self.aborted.name, "kicked"].contains(name) && message?.allowReconnect == false }
+
     public var description: String { detail.map { "\(name): \($0)" } ?? name }
 
     private init(_ name: String, _ detail: String? = nil, graceful: Bool = false, _ message: Message? = nil) {

@@ -43,8 +43,10 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     private var ending: (reason: CloseReason, finished: @Sendable () -> Void)?
 
     private enum Phase {
-        /// Can go to `starting` or `over`.
+        /// Can go to `greeted`, `starting` or `over`.
         case handshake
+        /// A stateful client has the answer to its handshake, and counts messages as soon as it has read it; can go to `starting` or `over`.
+        case greeted
         /// `onConnected` runs; can go to `running` or `over`.
         case starting
         /// Can go to `over`.
@@ -82,6 +84,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     func receive(_ bytes: inout ByteBuffer) {
         lastReceived = connection.now
         do throws(HubProtocolError) {
+            if phase == .greeted { start() }
             if phase == .handshake { try handshake(&bytes) }
             while phase == .running, !isBusy, connection.state == .open {
                 let before = bytes.readableBytes
@@ -141,8 +144,11 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             connection.isStateful = false
         }
         writeHandshake(HandshakeResponse(error: nil))
-        connection.register()
-        start()
+        guard connection.replay != nil, bytes.readableBytes == 0 else { return start() }
+        // The official JavaScript client does not count a message that it gets in one read with the answer, and handles another one twice
+        // after the next resume. It pings once it counts; others may say nothing.
+        phase = .greeted
+        connection.eventLoop.scheduleTask(in: .milliseconds(100)) { if self.phase == .greeted { self.start() } }
     }
 
     private func refuseHandshake(_ text: String) {
@@ -158,6 +164,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
 
     private func start() {
         phase = .starting
+        connection.register()
         let context = HubCallerContext(self, scope: CallScope(.connecting, caller: self))
         Task.startingHere { [self] in
             do {
@@ -388,7 +395,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             if now &- connection.request.startedAt >= options.handshakeTimeout.wholeSeconds {
                 connection.eventLoop.execute { self.refuseHandshake(ErrorText.Handshake.canceled) }
             }
-        case .over: break
+        case .greeted, .over: break
         // `onConnected` may wait for others, and the client for a sign of life.
         case .starting: pingIfDue()
         case .running:
@@ -438,7 +445,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         let was = phase
         phase = .over
         switch was {
-        case .handshake, .over: finished()
+        case .handshake, .greeted, .over: finished()
         case .starting: ending = (reason, finished)
         case .running:
             ending = (reason, finished)

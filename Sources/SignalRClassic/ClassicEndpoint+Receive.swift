@@ -94,9 +94,11 @@ extension ClassicEndpoint {
 
     // MARK: Sessions
 
-    /// A client of an app server cannot go on when the server does not know it any more (service reference, "Data").
+    /// A client of an app server cannot go on when the server does not know it any more (service reference, "Data"), and none can that
+    /// server code ended: clients before 2.4 take the end for a loss, and a poll that was on its way knows nothing of it.
     func checkPresence(of caller: Caller) throws {
-        guard caller.entry.mayResume || self.sessions[caller.client.id] != nil else {
+        let (id, sessions) = (caller.client.id, self.sessions)
+        guard caller.entry.mayResume ? !sessions.isEnded(id) : sessions[id] != nil else {
             throw ClassicRefusal(.notFound, "The connection does not exist.")
         }
     }
@@ -179,7 +181,7 @@ extension ClassicEndpoint {
         let session = try self.session(caller, wanted.request, on: channel.eventLoop, cursor: wanted.cursor)
         let headers: HTTPFields = [
             .contentType: type, .cacheControl: "no-cache", .contentEncoding: "identity",
-            .transferEncoding: "chunked", .xAccelBuffering: "no",
+            .transferEncoding: "chunked", .xAccelBuffering: "no", .connection: "close",
         ]
         return HubResponse(.ok, headers: headers) { host in
             try host.channel.pipeline.syncOperations.addHandler(

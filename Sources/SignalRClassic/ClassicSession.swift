@@ -341,6 +341,7 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
 
     func closed(_ reason: CloseReason, finished: @escaping @Sendable () -> Void) {
         self.flow = .away
+        if reason.endsForGood { self.endpoint.sessions.end(self.carrier.id) }
         self.wakeWaiters()
         self.owner?.closed(reason)
         self.failRequests()

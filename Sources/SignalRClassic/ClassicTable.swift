@@ -9,6 +9,7 @@ import SignalR
 final class ClassicTable: Sendable {
     private let sessions = NIOLockedValueBox<[ConnectionID: ClassicSession]>([:])
     private let refused = NIOLockedValueBox(RefusedTransports())
+    private let ended = NIOLockedValueBox(EndedClients())
     private let capacity: Int
 
     init(capacity: Int) { self.capacity = capacity }
@@ -38,11 +39,31 @@ final class ClassicTable: Sendable {
         self.refused.withLockedValue { $0.take(id) }
     }
 
+    /// Server code ended the client, which must not come back by the token that it still has.
+    func end(_ id: ConnectionID) { self.ended.withLockedValue { $0.insert(id) } }
+
+    func isEnded(_ id: ConnectionID) -> Bool { self.ended.withLockedValue { $0.contains(id) } }
+
     func remove(_ session: ClassicSession) {
         self.sessions.withLockedValue { sessions in
             if sessions[session.carrier.id] === session { sessions[session.carrier.id] = nil }
         }
     }
+}
+
+/// The clients that were ended last, as many as one may remember.
+struct EndedClients {
+    private static let capacity = 10_000
+    private var ids: Set<ConnectionID> = []
+    private var order: CircularBuffer<ConnectionID> = []
+
+    mutating func insert(_ id: ConnectionID) {
+        guard self.ids.insert(id).inserted else { return }
+        if self.order.count == Self.capacity { self.ids.remove(self.order.removeFirst()) }
+        self.order.append(id)
+    }
+
+    func contains(_ id: ConnectionID) -> Bool { self.ids.contains(id) }
 }
 
 /// Refusals of clients that have no session yet: a few for each, of the clients that came last.

@@ -403,7 +403,7 @@ package final class HubEndpoint: Sendable {
         let connection = try activate(token, as: .serverSentEvents, request, user, on: channel.eventLoop)
         let headers: HTTPFields = [
             .contentType: "text/event-stream", .cacheControl: "no-cache,no-store", .pragma: "no-cache",
-            .contentEncoding: "identity", .transferEncoding: "chunked", .xAccelBuffering: "no",
+            .contentEncoding: "identity", .transferEncoding: "chunked", .xAccelBuffering: "no", .connection: "close",
         ]
         return HubResponse(.ok, headers: headers) { host in
             try host.channel.pipeline.syncOperations.addHandler(

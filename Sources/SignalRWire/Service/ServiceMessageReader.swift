@@ -168,7 +168,8 @@ extension ServiceMessageReader {
             ackID = try self.int("ackId")
         default: break
         }
-        if group == nil, isJoin || ackID == nil { throw .service("groupName") }
+        // Without a group: out of all of them. The Management SDK says so of users without an ack, too (RemoveFromAllGroupsAsync).
+        if group == nil, isJoin || (ackID == nil && !isUser) { throw .service("groupName") }
         return ServiceMessage.Membership(
             isUser ? .user(name) : .connection(name), group: group, isJoin: isJoin, ackID: ackID,
             extension: try self.members())
