@@ -336,10 +336,12 @@ let package = Package(
             dependencies: ["SignalR", "SignalRWire", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: settings
         ),
+        // Compiles the macros' sources itself: SwiftPM builds tests that depend on a macro for the host, that is all tests and whatever
+        // they need a second time.
         .testTarget(
             name: "SignalRMacrosTests",
             dependencies: [
-                "SignalR", "SignalRMacros",
+                "SignalR",
                 .product(name: "SwiftSyntax", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxBuilder", package: "swift-syntax"),
                 .product(name: "SwiftParser", package: "swift-syntax"),
@@ -347,6 +349,7 @@ let package = Package(
                 .product(name: "SwiftSyntaxMacros", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
             ],
+            exclude: ["Macros/Plugin.swift"],
             swiftSettings: settings
         ),
         // The classic protocol byte by byte, over channels in memory.

@@ -14,6 +14,7 @@ from harness.appserver.process import AppProcess
 from harness.http import open_connection, read_answer
 from harness.server import Server
 from harness.server_connection import ServerConnection
+from harness.upstream import Upstream
 from harness.visitor import Visitor
 
 
@@ -31,6 +32,13 @@ def start_server():
         server.kill()
 
 
+@pytest.fixture
+def start_upstream():
+    """Starts upstreams that end with the test."""
+    with contextlib.ExitStack() as open_ones:
+        yield lambda: open_ones.enter_context(contextlib.closing(Upstream()))
+
+
 @pytest.fixture(scope="session")
 def server():
     """The service with its playground's hubs, with clients that no app server has to serve. A test must leave it as it found it."""
@@ -45,6 +53,23 @@ def service():
     service = Server("--mode", "default")
     yield service
     assert service.stop() == 0, service.output()
+
+
+@pytest.fixture(scope="session")
+def webhooks():
+    """The service in serverless mode, and the upstream that hears of its clients; for tests that change neither."""
+    upstream = Upstream()
+    template = upstream.url + "/api/{hub}/{category}/{event}?code=secret"
+    server = Server("--mode", "serverless", "--upstream", template, "--keep-alive-interval", "1")
+    yield server, upstream
+    assert server.stop() == 0, server.output()
+    upstream.close()
+
+
+@pytest.fixture
+def upstream(webhooks):
+    """What the shared service in serverless mode tells, from now on."""
+    return webhooks[1].cleared()
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import re
 import pytest
 
 from harness.admin import Admin, signalbox
+from harness.classic import ClassicPolling, ClassicSocket
 from harness.http import eventually, negotiate, request
 from harness.hub import Hub
 from harness.server import PATIENCE, Server
 from harness.server_connection import ServerConnection
 from harness.tokens import bearer, client_token
 from harness.transports import TRANSPORTS, LongPollingTransport, WebSocketTransport
-from harness.upstream import Upstream
 
 ADMIN_KEY = "conformance-admin-key-of-more-than-32-characters"
 PATHS = ["/api/overview", "/api/history", "/api/hubs", "/api/connections", "/api/connections/7bJYYlJ0lT6eOLfPCUkz4A",
@@ -254,8 +254,8 @@ def test_app_servers_are_listed(start_server, hub):
     eventually(lambda: admin.get(f"/api/servers?hub={hub}")["servers"] == [])
 
 
-def test_deliveries_to_upstream_are_listed_without_secrets(start_server):
-    upstream = Upstream()
+def test_deliveries_to_upstream_are_listed_without_secrets(start_server, start_upstream):
+    upstream = start_upstream()
     upstream.answers["fail"] = lambda _: (500, b"")
     server = start_server("--mode", "serverless", "--admin-port", "0", "--upstream", upstream.url + "/{event}?code=hidden")
     admin = Admin(server)
@@ -267,7 +267,6 @@ def test_deliveries_to_upstream_are_listed_without_secrets(start_server):
         assert (oldest["event"], oldest["status"]) == ("connected", 204) and "error" not in oldest
         assert newest["connectionId"] == client.connection_id and newest["durationMs"] >= 0
         assert "hidden" not in admin.answer("GET", "/api/upstream").text
-    upstream.close()
 
 
 def test_keys_are_fingerprints(own, admin):
@@ -342,6 +341,28 @@ def test_draining_turns_new_clients_away_and_lets_those_here_go(start_server, hu
         message = client.receive()
         assert message["type"] == 7 and message["allowReconnect"] is True
     assert admin.get("/api/overview")["draining"] is True
+    assert server.stop() == 0
+
+
+def test_draining_reaches_classic_clients(start_server, poll, hub):
+    """They lose their transports, may not come back here, and nobody new may come."""
+    server = start_server("--mode", "classic", "--admin-port", "0")
+    admin = Admin(server)
+    token = client_token(server, hub)
+    socket, polling = [kind(server, hub, path="/aspnetclient", token=token).connect() for kind in (ClassicSocket, ClassicPolling)]
+    late = ClassicSocket(server, hub, path="/aspnetclient", token=token)
+    waiting = poll(server, polling.target("poll", transport=polling.transport, **polling.resume()), polling.headers)
+    assert admin.post("/api/drain", {}) == {"draining": True}
+    assert socket.at_end()
+    answer = waiting.result(PATIENCE)
+    # Unless the poll was later than the end.
+    assert answer.status == 404 or answer.json()["T"] == 1
+    for client in (socket, polling):
+        eventually(lambda: client.get("reconnect", transport=client.transport, **client.resume()).status == 404)
+    answer = request(server, "GET", socket.target("negotiate"), headers=socket.headers)
+    assert answer.status == 503 and int(answer.headers["Retry-After"]) >= 5
+    # One that had negotiated before is let in, and told.
+    assert late.open().at_end()
     assert server.stop() == 0
 
 

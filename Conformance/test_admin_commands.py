@@ -10,8 +10,9 @@ import pytest
 from harness.admin import Admin, Following, signalbox
 from harness.http import eventually, request
 from harness.hub import Hub
+from harness.rest import call_rest
 from harness.server import ACCESS_KEY, Server
-from harness.tokens import bearer, client_token, rest_token
+from harness.tokens import bearer, client_token
 
 USAGE, UNAVAILABLE, NO_PERMISSION, CONFIGURATION = 64, 69, 77, 78
 COMMANDS = [["connections"], ["groups"], ["users"], ["kick", "--connection", "7bJYYlJ0lT6eOLfPCUkz4A"], ["tail"], ["keys"], ["drain"]]
@@ -33,7 +34,7 @@ def own(folder):
 @pytest.fixture
 def run(own, folder):
     """Runs a command that finds the service by the data folder alone."""
-    return lambda *arguments, **details: signalbox(*arguments, "--data-folder", str(folder), **details)
+    return lambda command, *arguments, **details: signalbox(command, "--data-folder", str(folder), *arguments, **details)
 
 
 @pytest.fixture
@@ -110,19 +111,23 @@ def test_a_peer_cannot_move_the_cursor(run, hub, connect):
 
 def test_one_connection_has_its_story(run, connect):
     client = connect("ann")
-    text = run("connections", client.connection_id).stdout
+    text = run("connections", "--", client.connection_id).stdout
     assert "Why this transport: " in text and "handshake" in text and "webSockets" in text
-    assert json.loads(run("connections", client.connection_id, "--json").stdout)["user"] == "ann"
-    done = run("connections", "7bJYYlJ0lT6eOLfPCUkz4A")
+    assert json.loads(run("connections", "--json", "--", client.connection_id).stdout)["user"] == "ann"
+
+
+@pytest.mark.parametrize("identifier", ["7bJYYlJ0lT6eOLfPCUkz4A", "-hJYYlJ0lT6eOLfPCUkz4A"])
+@pytest.mark.parametrize("command", [["connections", "--"], ["kick", "--connection"]])
+def test_a_connection_that_is_not_there(run, command, identifier):
+    """Ids may begin with a hyphen."""
+    done = run(*command, identifier)
     assert done.returncode == 1 and "no such connection" in done.stderr
 
 
 def test_groups_and_users_are_counted(own, run, hub, connect):
-
     client = connect("ann")
     path = f"/api/hubs/{hub}/groups/blue/connections/{client.connection_id}"
-    answer = request(own, "PUT", f"{path}?api-version=2022-06-01", headers=bearer(rest_token(own, path)))
-    assert answer.status == 200
+    assert call_rest(own, "PUT", path).status == 200
     assert run("groups", "--hub", hub).stdout.split() == ["HUB", "GROUP", "CONNECTIONS", hub, "blue", "1"]
     assert run("users", "--hub", hub).stdout.split() == ["HUB", "USER", "CONNECTIONS", hub, "ann", "1"]
 
@@ -155,12 +160,10 @@ def test_kick_needs_one_target(arguments):
 
 def test_tail_shows_what_happens(own, folder, hub, connect):
     with Following("tail", "--hub", hub, "--payloads", "--data-folder", str(folder)) as tail:
-        client = None
         # Only what happens after it is connected is shown, so clients come until one is.
-        while client is None or tail.lines.empty():
-            client = connect("ann")
-            eventually(lambda: True)
-        line = tail.until(client.connection_id)
+        clients = []
+        eventually(lambda: clients.append(connect("ann")) or not tail.lines.empty())
+        line = tail.until(clients[-1].connection_id)
         assert hub in line and "\x1b" not in line
         Admin(own).post("/api/send", {"hub": hub, "method": "hello", "arguments": ["world"]})
         assert "world" in tail.until("call hello")
@@ -169,9 +172,8 @@ def test_tail_shows_what_happens(own, folder, hub, connect):
 
 def test_tail_for_programs_filters(own, folder, hub, connect):
     with Following("tail", "--kind", "refused", "--json", "--data-folder", str(folder)) as tail:
-
-        while tail.lines.empty():
-            request(own, "POST", f"/client/negotiate?hub={hub}", headers=bearer("wrong"))
+        refused = lambda: request(own, "POST", f"/client/negotiate?hub={hub}", headers=bearer("wrong"))  # noqa: E731
+        eventually(lambda: refused() and not tail.lines.empty())
         assert json.loads(tail.next())["kind"] == "refused"
     done = signalbox("tail", "--kind", "nothing", "--data-folder", str(folder))
     assert done.returncode == 1 and "nothing" in done.stderr

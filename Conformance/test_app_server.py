@@ -10,9 +10,8 @@ from harness.appserver.messages import frame
 from harness.appserver.redirect import enter, redirect
 from harness.codec import JSON, MessagePack
 from harness.http import eventually, request
-from harness.sends import rest_send
+from harness.rest import call_rest, rest_send
 from harness.server_connection import ServerConnection
-from harness.tokens import bearer, rest_token
 from harness.transports import WebSocketTransport
 from test_server_clients import PAIRS
 
@@ -278,8 +277,7 @@ def test_the_app_hears_of_the_end_of_a_client(app, connect, transport, codec):
 def test_rest_ends_a_client(app, connect, service, hub):
     client = connect(app)
     path = f"/api/hubs/{hub}/connections/{client.connection_id}"
-    headers = bearer(rest_token(service, path))
-    assert request(service, "DELETE", f"{path}?api-version=2022-06-01&reason=over", headers=headers).status == 200
+    assert call_rest(service, "DELETE", path, query="&reason=over").status == 200
     assert client.receive()["error"] == "over"
     client.expect_end()
     app.wait("client gone", id=client.connection_id)
@@ -309,17 +307,17 @@ def test_messages_that_nobody_knows_are_tolerated(app, connect):
 
 
 def test_the_status_is_told(start_app, connect):
-    """§7: asked every 10 seconds."""
-    app = start_app(links=2)
+    """§7: asked again and again, every 10 seconds by an SDK."""
+    app = start_app("--haste", "4", links=2)
     connect(app)
     status = app.wait("status", clientcount="1")
     assert status["status"] == "1" and int(status["servercount"]) >= 1
 
 
 def test_an_idle_app_server_is_kept(start_app, connect):
-    """§7, §23 trap 3: 30 seconds of silence are a loss; the service's pings prevent that. The status is told every 10
-    seconds, on any one of the server connections. Hub and client keep each other as well."""
-    app = start_app(links=4)
+    """§7, §23 trap 3: silence is a loss, after 30 seconds for an SDK and after 10 here; the service's pings prevent that. The
+    status is told three times as often, on any one of the server connections. Hub and client keep each other as well."""
+    app = start_app("--haste", "3", links=4)
     client = connect(app)
     for _ in range(4):
         app.wait("status")

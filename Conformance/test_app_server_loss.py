@@ -10,8 +10,8 @@ from harness.appserver.endpoint import Endpoint
 from harness.appserver.redirect import enter
 from harness.codec import JSON, MessagePack
 from harness.http import request
-from harness.sends import rest_send
-from harness.server import PATIENCE
+from harness.rest import rest_send
+from harness.server import PATIENCE, lasting_port
 from harness.tokens import bearer, client_token
 from test_app_server import call, news
 
@@ -115,7 +115,7 @@ def test_a_server_that_stops_hands_its_clients_on(start_app, connect, codec):
 
 
 def test_servers_and_clients_come_back_after_the_service_was_killed(start_server, start_app, connect):
-    service = start_server("--mode", "default")
+    service = start_server("--mode", "default", port=lasting_port())
     app = start_app(to=service, links=3)
     assert call(connect(app, to=service), "echo", 1) == 1
     service.kill()
@@ -127,7 +127,7 @@ def test_servers_and_clients_come_back_after_the_service_was_killed(start_server
 
 def test_servers_and_clients_come_back_after_the_service_was_stopped(start_server, start_app, connect):
     """§14.5."""
-    service = start_server("--mode", "default")
+    service = start_server("--mode", "default", port=lasting_port())
     app = start_app(to=service, links=3)
     client = connect(app, to=service)
     service.terminate()

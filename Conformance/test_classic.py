@@ -5,12 +5,15 @@ import json
 
 import pytest
 
-from harness.classic import Classic, ClassicPolling, ClassicSocket
+from harness.classic import Classic, ClassicPolling, ClassicSocket, ClassicStream
 from harness.codec import MessagePack
 from harness.hub import Hub
 from harness.http import open_connection, request
-from harness.server import ACCESS_KEY
+from harness.server import lasting_port
 from harness.websocket import WebSocket
+
+KINDS = [ClassicSocket, ClassicStream, lambda *hubs: ClassicStream(*hubs, transport="foreverFrame"), ClassicPolling]
+NAMES = ["webSockets", "serverSentEvents", "foreverFrame", "longPolling"]
 
 
 def test_negotiate(server):
@@ -64,6 +67,20 @@ def test_streams_are_progress(server):
     while (message := client.frame()).get("I") != "5":
         heard += [report["P"]["D"] for report in message["M"] if "P" in report]
     assert heard == [3, 2, 1]
+
+
+@pytest.mark.parametrize("hubs", [["chathub"], ["chathub", "boardhub"], ["boardhub"]], ids=["one", "two", "unlisted"])
+@pytest.mark.parametrize("kind", KINDS[1:3], ids=NAMES[1:3])
+def test_no_result_overtakes_its_progress(server, kind, hubs):
+    client = kind(server, *hubs).connect()
+    messages = client.messages()
+    for call in range(5):
+        assert client.send(client.transport, "chathub", "countdown", 3, call=call) == {"I": f"P|{call}"}
+        heard = []
+        while (message := next(messages)).get("I") != str(call):
+            heard += [message["P"]["D"]] if "P" in message else []
+        assert heard == [3, 2, 1] and message == {"I": str(call)}
+    client.abort(client.transport)
 
 
 def test_several_hubs_on_one_connection(server):
@@ -146,21 +163,28 @@ def test_what_is_lost_is_admitted(server):
             break
 
 
-def test_clients_resume_with_their_groups_after_a_restart(start_server):
-    old = start_server("--playground")
-    client = ClassicSocket(old, "chathub").connect()
-    client.call("chathub", "join", "den")
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
+def test_clients_resume_with_their_groups_after_a_restart(start_server, kind):
+    """The program ends without a goodbye, and another begins on its port, which knows the same key and nothing else."""
+    old = start_server("--playground", port=lasting_port())
+    client = kind(old, "chathub").connect()
+    client.send(client.transport, "chathub", "join", "den")
     while client.groups is None:
         client.frame()
-    port = old.port
+    port, process = old.port, old.process.pid
     old.kill()
-    new = start_server("--playground", port=port, access_key=ACCESS_KEY)
+    new = start_server("--playground", port=port)
+    assert new.process.pid != process
     client.server = new
     client.reconnect()
+    messages = client.messages()
+    # What was said in between is gone with the old program, and it is admitted.
+    assert next(messages) == {"H": "ChatHub", "M": "messagesMissed", "A": []}
     speaker = ClassicPolling(new, "chathub").connect()
-    assert next(client.messages())["M"] == "messagesMissed"
+    speaker.say("chathub", "sendToRoom", "attic", "bob", "not for them")
     speaker.say("chathub", "sendToRoom", "den", "bob", "welcome back")
-    assert client.hear("receiveRoom") == ["den", "bob", "welcome back"]
+    assert next(rooms(messages)) == ["den", "bob", "welcome back"]
+    assert client.send(client.transport, "chathub", "send", "ann", "still me", call=3) == {"I": "3"}
 
 
 def test_shutdown_asks_polls_to_reconnect(start_server):

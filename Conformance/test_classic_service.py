@@ -14,39 +14,20 @@ from harness.appserver.process import AppProcess
 from harness.classic import ClassicPolling, ClassicSocket, ClassicStream, Published
 from harness.http import request
 from harness.hub import Hub
-from harness.server import Server
-from harness.sends import rest_send
-from harness.tokens import bearer, client_token, rest_token
+from harness.rest import call_rest, rest_send
+from harness.server import Server, lasting_port
+from harness.tokens import bearer, client_token
 from harness.transports import WebSocketTransport
 from harness.codec import JSON
-from harness.upstream import Upstream, serverless
+from harness.upstream import serverless
 from test_aspnet_server import KINDS, NAMES, token_for
 
 PATH = "/aspnetclient"
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """One upstream and one service for the tests that change neither."""
-    upstream = Upstream()
-    server = Server("--mode", "serverless", "--upstream", upstream.url + "/api/{hub}/{category}/{event}")
-    yield server, upstream
-    server.stop()
-    upstream.close()
-
-
 @pytest.fixture
-def server(shared):
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared):
-    upstream = shared[1]
-    upstream.answers = {}
-    while not upstream.events.empty():
-        upstream.events.get_nowait()
-    return upstream
+def server(webhooks):
+    return webhooks[0]
 
 
 @pytest.fixture
@@ -69,11 +50,6 @@ def completion(event, **outcome) -> tuple[int, bytes]:
     return 200, json.dumps({"type": 3, "invocationId": asked["invocationId"]} | outcome).encode() + b"\x1e"
 
 
-def rest(server: Server, method: str, path: str, query="", body=None, kind="application/json"):
-    headers = bearer(rest_token(server, path)) | {"Content-Type": kind}
-    return request(server, method, f"{path}?api-version=2022-06-01{query}", body=body, headers=headers)
-
-
 def said(*arguments, target="told") -> bytes:
     return json.dumps({"target": target, "arguments": list(arguments)}).encode()
 
@@ -84,7 +60,7 @@ def said(*arguments, target="told") -> bytes:
 def test_upstream_hears_of_a_client(server, upstream, enter, hub):
     client = enter(user="ann", color="red")
     event = upstream.next("connected", client.id)
-    assert event.path == f"/api/{hub}/connections/connected"
+    assert event.path == f"/api/{hub}/connections/connected?code=secret"
     assert event.headers["X-ASRS-User-Id"] == "ann" and event.is_signed_by(server.access_key)
     query = event.headers["X-ASRS-Client-Query"]
     assert "color=red" in query and "connectionToken" not in query and "access_token" not in query
@@ -126,17 +102,14 @@ def test_without_upstream_a_call_ends_the_client(start_server, hub):
     assert client.frame() == {"E": text}
 
 
-def test_refused_clients_are_sent_away(start_server, hub):
-    upstream = Upstream()
+def test_refused_clients_are_sent_away(start_server, start_upstream, hub):
+    upstream = start_upstream()
     upstream.answers["connected"] = lambda event: (403, b"")
-    try:
-        server = serverless(start_server, upstream, "--upstream-refusals")
-        client = ClassicSocket(server, hub, path=PATH, token=client_token(server, hub)).open()
-        assert client.frame()["S"] == 1
-        assert client.get("start", transport="webSockets").status == 500
-        assert "E" in client.frame()
-    finally:
-        upstream.close()
+    server = serverless(start_server, upstream, "--upstream-refusals")
+    client = ClassicSocket(server, hub, path=PATH, token=client_token(server, hub)).open()
+    assert client.frame()["S"] == 1
+    assert client.get("start", transport="webSockets").status == 500
+    assert "E" in client.frame()
 
 
 # REST
@@ -147,8 +120,8 @@ def test_rest_reaches_both_generations(server, upstream, enter, hub, kind):
     ann, bob = enter(kind, "ann"), enter(kind, "bob")
     new = Hub(server, f"/client/?hub={hub}", WebSocketTransport, JSON, bearer(client_token(server, hub, "bob")))
     base = f"/api/hubs/{hub}"
-    assert rest(server, "HEAD", f"{base}/connections/{ann.id}").status == 200
-    assert rest(server, "PUT", f"{base}/groups/room/connections/{ann.id}").status == 200
+    assert call_rest(server, "HEAD", f"{base}/connections/{ann.id}").status == 200
+    assert call_rest(server, "PUT", f"{base}/groups/room/connections/{ann.id}").status == 200
     rest_send(server, hub, f"/connections/{ann.id}", said("connection"))
     rest_send(server, hub, "/groups/room", said("group"))
     rest_send(server, hub, "/users/bob", said("user"))
@@ -165,23 +138,23 @@ def test_frames_for_new_clients_are_translated(server, upstream, enter, hub):
     client = enter()
     frames = {"json": JSON().encode({"type": 1, "target": "told", "arguments": [1, "x"]})}
     kind = "application/octet-stream"
-    assert rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(frames), kind=kind).status == 202
+    assert call_rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(frames), kind=kind).status == 202
     assert client.hear("told") == [1, "x"]
     values = {"classic": b'{\n"any": "value"}'}
-    assert rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(values), kind=kind).status == 202
+    assert call_rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(values), kind=kind).status == 202
     assert next(client.messages()) == {"any": "value"}
     broken = {"classic": b'{"any":'}
-    assert rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(broken), kind=kind).status == 400
+    assert call_rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(broken), kind=kind).status == 400
 
 
 def test_rest_ends_a_client(server, upstream, enter, hub):
     client = enter()
-    rest(server, "DELETE", f"/api/hubs/{hub}/connections/{client.id}", "&reason=enough")
+    call_rest(server, "DELETE", f"/api/hubs/{hub}/connections/{client.id}", query="&reason=enough")
     assert client.frame() == {"E": "enough"}
 
 
 def test_user_groups_hold_for_clients_that_come_later(server, upstream, enter, hub):
-    assert rest(server, "PUT", f"/api/hubs/{hub}/users/ann/groups/room").status == 200
+    assert call_rest(server, "PUT", f"/api/hubs/{hub}/users/ann/groups/room").status == 200
     client = enter(user="ann")
     rest_send(server, hub, "/groups/room", said("room"))
     assert client.hear("told") == ["room"]
@@ -190,7 +163,7 @@ def test_user_groups_hold_for_clients_that_come_later(server, upstream, enter, h
 @pytest.mark.parametrize("kind", KINDS[:3], ids=NAMES[:3])
 def test_a_client_that_comes_back_has_missed_nothing(server, upstream, enter, hub, kind):
     client = enter(kind)
-    rest(server, "PUT", f"/api/hubs/{hub}/groups/room/connections/{client.id}")
+    call_rest(server, "PUT", f"/api/hubs/{hub}/groups/room/connections/{client.id}")
     rest_send(server, hub, "/groups/room", said(1))
     assert client.hear("told") == [1]
     client.lose()
@@ -201,14 +174,13 @@ def test_a_client_that_comes_back_has_missed_nothing(server, upstream, enter, hu
 
 
 def test_clients_outlive_a_restart_with_their_groups(start_server, hub):
-    first = start_server("--mode", "serverless")
+    first = start_server("--mode", "serverless", port=lasting_port())
     client = ClassicSocket(first, hub, path=PATH, token=client_token(first, hub)).connect()
-    rest(first, "PUT", f"/api/hubs/{hub}/groups/room/connections/{client.id}")
+    call_rest(first, "PUT", f"/api/hubs/{hub}/groups/room/connections/{client.id}")
     while client.groups is None:
         client.frame()
-    port = first.port
     first.kill()
-    second = start_server("--mode", "serverless", port=port)
+    second = start_server("--mode", "serverless", port=first.port)
     client.server = second
     client.reconnect()
     # The gap is owned up to, since nobody knows what the first one had.
@@ -238,12 +210,12 @@ def test_persistent_connections(server, upstream, hub, kind):
     else:
         assert client.post("send", {"data": "a text, not JSON"}, transport=client.transport).body == b""
     event = upstream.next("onReceived", client.id)
-    assert event.path == f"/api/{hub}/messages/onReceived"
+    assert event.path == f"/api/{hub}/messages/onReceived?code=secret"
     assert json.loads(event.body) == {"type": 1, "target": "onReceived", "arguments": ["a text, not JSON"]}
     rest_send(server, hub, "/users/ann", said(1))
     assert next(client.messages()) == {"H": hub, "M": "told", "A": [1]}
     values = {"classic": b'"just a text"'}
-    rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(values), kind="application/octet-stream")
+    call_rest(server, "POST", f"/api/hubs/{hub}/:send", body=msgpack.packb(values), kind="application/octet-stream")
     assert next(client.messages()) == "just a text"
     client.abort(client.transport)
 

@@ -5,16 +5,14 @@ import json
 import signal
 import ssl
 import subprocess
-import time
 import urllib.request
 
 import pytest
 
-from harness.http import request
+from harness.http import eventually, request
 from harness.hub import Hub
 from harness.server import ACCESS_KEY, PATIENCE, Server
 from harness.tokens import bearer, client_token, sign
-from harness.upstream import Upstream
 from test_command_line import USAGE, signalbox
 
 CONFIGURATION = 78  # sysexits.h: something in a configuration file
@@ -35,10 +33,8 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def upstream():
-    upstream = Upstream()
-    yield upstream
-    upstream.close()
+def upstream(start_upstream):
+    return start_upstream()
 
 
 def make_certificate(folder, name: str):
@@ -54,10 +50,7 @@ def reload(server: Server, expected: str):
     """Sends SIGHUP and waits until the log tells what came of it; gives the new lines."""
     before = len(server.output())
     server.process.send_signal(signal.SIGHUP)
-    end = time.monotonic() + PATIENCE
-    while expected not in server.output()[before:]:
-        assert server.process.poll() is None and time.monotonic() < end, server.output()
-        time.sleep(0.02)
+    eventually(lambda: expected in server.output()[before:])
     return server.output()[before:]
 
 
@@ -180,11 +173,8 @@ def test_several_places_with_and_without_tls(file, tmp_path, start_server):
     path = file("listen:\n  - {host: 127.0.0.1, port: 0}\n"
                 "  - {host: 127.0.0.1, port: 0, tls: {certificate: first.pem, key: first.key}}\n")
     server = start_server("--config", path)
-    end = time.monotonic() + PATIENCE
-    while ", too" not in server.output() and time.monotonic() < end:
-        time.sleep(0.02)
-    secure = server.output().split("Listening on ")[1].split(",")[0]
-    assert server.url.startswith("http://") and secure.startswith("https://")
+    secure = server.wait_for_line(r"Listening on (https://\S+), too")[1]
+    assert server.url.startswith("http://")
     context = ssl.create_default_context(cafile=str(certificate))
     with urllib.request.urlopen(f"{secure}/api/swagger/v1/swagger.json", context=context, timeout=PATIENCE) as answer:
         assert answer.status == 200
@@ -254,21 +244,18 @@ def test_keys_origins_and_limits_change_without_a_lost_client(file, start_server
             assert newer.receive()["type"] == 7
 
 
-def test_upstream_changes_for_clients_that_are_there(file, start_server, upstream):
-    other = Upstream()
-    try:
-        text = "mode: serverless\naccess: {{primaryKey: {key}}}\nupstream: {{templates: ['{url}/x']}}\n"
-        server = start_server("--config", file(text.format(key=ACCESS_KEY, url=upstream.url)), access_key=None)
-        with Hub(server, "/client/?hub=chat", headers=bearer(client_token(server))) as client:
-            assert upstream.next("connected").is_signed_by(ACCESS_KEY)
-            file(text.format(key=OTHER_KEY, url=other.url))
-            assert "upstream.templates" in reload(server, "Configuration read again")
-            assert client.invoke("work").get("error") is None
-            event = other.next("work")
-            assert event.is_signed_by(OTHER_KEY) and not event.is_signed_by(ACCESS_KEY)
-        assert other.next("disconnected").connection_id == client.connection_id
-    finally:
-        other.close()
+def test_upstream_changes_for_clients_that_are_there(file, start_server, start_upstream):
+    before, after = start_upstream(), start_upstream()
+    text = "mode: serverless\naccess: {{primaryKey: {key}}}\nupstream: {{templates: ['{url}/x']}}\n"
+    server = start_server("--config", file(text.format(key=ACCESS_KEY, url=before.url)), access_key=None)
+    with Hub(server, "/client/?hub=chat", headers=bearer(client_token(server))) as client:
+        assert before.next("connected").is_signed_by(ACCESS_KEY)
+        file(text.format(key=OTHER_KEY, url=after.url))
+        assert "upstream.templates" in reload(server, "Configuration read again")
+        assert client.invoke("work").get("error") is None
+        event = after.next("work")
+        assert event.is_signed_by(OTHER_KEY) and not event.is_signed_by(ACCESS_KEY)
+    assert after.next("disconnected").connection_id == client.connection_id
 
 
 def test_a_bad_file_changes_nothing(file, start_server):
@@ -289,10 +276,7 @@ def test_what_needs_a_restart_is_said(file, start_server):
     log = reload(server, "need a restart")
     assert "mode" in log and "playground" in log
     request(server, "POST", "/client/negotiate?hub=chat", headers=bearer("no-token"))
-    end = time.monotonic() + PATIENCE
-    while "Authentication failed" not in server.output() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert "Authentication failed" in server.output(), "the log level changed"
+    eventually(lambda: "Authentication failed" in server.output())
 
 
 def test_certificates_are_read_again(file, tmp_path, start_server):

@@ -5,14 +5,13 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 
 import pytest
 
 from harness.hub import Hub
-from harness.server import PATIENCE, Server, binary, environment
+from harness.server import PATIENCE, Server, binary, environment, lasting_port
 from harness.tokens import bearer, client_token
 
 PAGES = pathlib.Path(__file__).parents[1] / "docs/GettingStarted"
@@ -77,13 +76,8 @@ def test_languages_send(server, ada, variables, tmp_path, language):
     assert ada.receive()["arguments"] == [NAMES[language], "hello"]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def test_the_webhook_hears_and_answers(start_server, tmp_path):
-    here, service_command = f"127.0.0.1:{free_port()}", snippet("Serverless.md", "sh", "signalbox serve")
+    here, service_command = f"127.0.0.1:{lasting_port()}", snippet("Serverless.md", "sh", "signalbox serve")
     assert "python3 webhook.py" in service_command
     (upstream,) = re.findall(r"--upstream '(.*?)'", service_command)
     assert "--mode serverless" in service_command and "127.0.0.1:8080" in upstream

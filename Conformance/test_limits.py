@@ -14,12 +14,13 @@ from harness.classic import ClassicSocket
 from harness.codec import JSON
 from harness.http import eventually, open_connection, read_answer, request
 from harness.hub import Hub
-from harness.sends import rest_send
-from harness.server import ACCESS_KEY, PATIENCE
+from harness.rest import rest_send
+from harness.server import ACCESS_KEY, PATIENCE, lasting_port
 from harness.server_connection import ServerConnection
 from harness.tokens import bearer, client_token, rest_token, sign
 from harness.transports import TRANSPORTS, EventStream, WebSocketTransport
 from harness.websocket import TEXT, WebSocket
+from test_config import reload
 from test_server_clients import PAIRS
 
 TOO_MUCH = "Connection closed: the rate limit of what a client may send was exceeded."
@@ -51,6 +52,27 @@ def expect_refusal(answer):
 
 def connect(server, hub="chat", user=None, transport=WebSocketTransport, codec=JSON):
     return Hub(server, f"/client/?hub={hub}", transport, codec, bearer(client_token(server, hub, user)))
+
+
+# App servers
+
+
+def test_app_servers_have_a_limit(start_server, tmp_path):
+    """Whether they have shaken hands or not; who is refused may come when another one left, or when there may be more."""
+    file = tmp_path / "signalbox.json"
+    file.write_text('{"limits": {"serverConnections": 2}}')
+    service = start_server("--mode", "default", "--config", str(file))
+    with ServerConnection(service, "one").shake_hands() as first, ServerConnection(service, "two"):
+        assert first.is_open
+        refused = ServerConnection(service, "three").socket.answer
+        assert refused.status == 429 and 1 <= int(refused.headers["retry-after"]) <= 90
+        assert b"app servers" in refused.body
+        assert ServerConnection(service, "three", token="not a token").socket.answer.status == 401
+        file.write_text('{"limits": {"serverConnections": 3}}')
+        reload(service, "Configuration read again")
+        with ServerConnection(service, "three").shake_hands():
+            assert ServerConnection(service, "three").socket.answer.status == 429
+    eventually(lambda: ServerConnection(service, "three").is_open)
 
 
 # Connections
@@ -90,6 +112,24 @@ def test_clients_of_both_generations_count(start_server):
     eventually(lambda: knock(server).status == 200)
     with connect(server):
         expect_refusal(request(server, "GET", target, headers=bearer(client_token(server, "chat", "bob"))))
+
+
+@pytest.mark.parametrize("limit", ["messagesPerSecond", "messagesPerSecondPerUser"])
+def test_rates_that_change_reach_classic_clients(start_server, tmp_path, limit):
+    """Those who are there when the configuration is read again."""
+    file = tmp_path / "signalbox.json"
+    file.write_text("{}")
+    server = start_server("--config", str(file))
+    client = classic(server).connect()
+    for _ in range(30):
+        client.say("chat", "anything")
+    while client.frame().get("I") is None:
+        pass
+    file.write_text('{"limits": {"%s": "1:3"}}' % limit)
+    assert limit in reload(server, "Configuration read again")
+    for _ in range(30):
+        client.say("chat", "anything")
+    assert client.at_end()
 
 
 def test_app_servers_do_not_count(start_server, attach, hub):
@@ -172,7 +212,7 @@ def test_a_thousand_clients_come_back_after_the_service_was_killed(start_server,
     """The whole town at once: app servers and clients come back, user groups are as they were, nobody waits for long."""
     options = ["--mode", "default", "--data-folder", str(tmp_path / "data"), "--database", str(tmp_path / "groups.sqlite"),
                "--connects-per-second", "200:200"]
-    service = start_server(*options)
+    service = start_server(*options, port=lasting_port())
     app = start_app(to=service, links=2)
     endpoint, count = Endpoint(service.connection_string), 1000
     user = "ann of the town"
@@ -272,12 +312,18 @@ def test_each_key_has_a_rate_of_requests(start_server):
 
 
 @pytest.mark.parametrize(("target", "headers", "status"), [
-    ("/client/negotiate?hub=chat&x=" + "a" * 70_000, {}, (414, 431)), ("/client/negotiate?hub=chat", {"X": "a" * 40_000}, (431,)),
-    ("/api/hubs/chat/:send?x=" + "a" * 70_000, {}, (414, 431))], ids=["request line", "headers", "REST"])
-def test_requests_have_limits(server, target, headers, status):
+    ("/client/negotiate?hub=chat&x=" + "a" * 70_000, {}, 414), ("/client/negotiate?hub=chat", {"X": "a" * 40_000}, 431),
+    ("/client/negotiate?hub=chat&x=" + "a" * 20_000, {"X": "a" * 40_000}, 431),
+    ("/api/hubs/chat/:send?x=" + "a" * 70_000, {}, 414)], ids=["request line", "headers", "headers, after all", "REST"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_requests_have_limits(server, target, headers, status, before):
+    """The second and third request of a connection as well as its first."""
     connection = open_connection(server)
+    for _ in range(before):
+        connection.request("GET", "/api/health")
+        assert read_answer(connection).status == 200
     connection.request("POST", target, headers=headers)
-    assert read_answer(connection).status in status
+    assert read_answer(connection).status == status
 
 
 def test_bodies_have_limits(server):

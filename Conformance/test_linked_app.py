@@ -13,7 +13,7 @@ from harness.codec import JSON, MessagePack
 from harness.http import request
 from harness.hub import Hub
 from harness.linked_app import LinkedApp
-from harness.server import Server
+from harness.server import Server, lasting_port
 from harness.tokens import bearer
 from harness.transports import LongPollingTransport, ServerSentEventsTransport, WebSocketTransport
 from test_pysignalr import connected, soon
@@ -104,7 +104,7 @@ def test_kill_9_sends_clients_back(start_app, service):
 
 
 def test_the_app_finds_a_service_that_was_restarted(start_app, start_server):
-    service = start_server("--mode", "default")
+    service = start_server("--mode", "default", port=lasting_port())
     app = start_app(service)
     client = enter(app, service)
     assert service.stop() == 0

@@ -10,10 +10,8 @@ from harness.admin import Admin
 from harness.http import eventually, request
 from harness.hub import Hub
 from harness.server import Server
-from harness.server_connection import ServerConnection
 from harness.tokens import bearer, client_token
 from harness.transports import TRANSPORTS
-from harness.upstream import Upstream
 from harness.visitor import Visitor
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -106,10 +104,9 @@ def test_logs_can_be_json(start_server, hub):
 
 
 @pytest.fixture
-def serverless(start_server):
-    upstream = Upstream()
-    yield start_server("--mode", "serverless", "--upstream", upstream.url + "/{event}", "--admin-port", "0"), upstream
-    upstream.close()
+def serverless(start_server, start_upstream):
+    upstream = start_upstream()
+    return start_server("--mode", "serverless", "--upstream", upstream.url + "/{event}", "--admin-port", "0"), upstream
 
 
 def test_upstream_sees_the_trace_of_the_connection(serverless):

@@ -11,10 +11,10 @@ from pysignalr.messages import InvocationClientStreamMessage, StreamItemMessage,
 from pysignalr.protocol.json import JSONProtocol
 from pysignalr.protocol.messagepack import MessagepackProtocol
 
-from harness.http import request
 from harness.proxy import Proxy
-from harness.server import PATIENCE
-from harness.tokens import bearer, client_token, rest_token
+from harness.rest import call_rest
+from harness.server import PATIENCE, lasting_port
+from harness.tokens import bearer, client_token
 
 pytestmark = pytest.mark.parametrize("protocol", [JSONProtocol, MessagepackProtocol])
 
@@ -171,7 +171,7 @@ def test_a_client_without_an_answer_says_so(server, protocol):
 
 def test_it_comes_back_after_the_server_was_restarted(start_server, protocol):
     """It tries its old id first, and negotiates again since nobody knows that any more."""
-    old = start_server("--playground")
+    old = start_server("--playground", port=lasting_port())
 
     async def scenario():
         async with connected(f"{old.url}/hubs/chat", protocol) as client:
@@ -207,10 +207,7 @@ def test_the_service_knows_its_users(server, protocol):
         async with connected(f"{server.url}/client/?hub=chat", protocol, headers=headers) as client:
             heard = client.listen("news")
             path = f"/api/hubs/chat/users/{user.replace(' ', '%20')}/:send"
-            answer = request(
-                server, "POST", f"{path}?api-version=2022-06-01", body=b'{"target":"news","arguments":["for you",[1,{}]]}',
-                headers=bearer(rest_token(server, path)) | {"Content-Type": "application/json"})
-            assert answer.status == 202
+            assert call_rest(server, "POST", path, {"target": "news", "arguments": ["for you", [1, {}]]}).status == 202
             assert await soon(heard.get()) == ["for you", [1, {}]]
 
     asyncio.run(scenario())

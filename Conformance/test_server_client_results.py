@@ -5,6 +5,7 @@ import pytest
 
 from harness.appserver.messages import Kind, body, decode, encode
 from harness.codec import JSON, MessagePack
+from harness.http import eventually
 from harness.server_connection import WEAK
 from harness.vectors import scenario
 
@@ -158,3 +159,40 @@ def test_many_questions_at_once(attach, meet):
                         ext={"protocol": "json"})
         owner.send(framed)
         caller.expect(framed)
+
+
+def test_the_caller_hears_by_another_connection_of_its_process(attach, meet):
+    """§11: questions belong to the process, and its connections come and go."""
+    caller, spare, owner = attach("S1"), attach("S1"), attach("S2")
+    client = meet(owner)
+    invocation, fields = question(client, "S1")
+    caller.say(Kind.CLIENT_INVOCATION, **fields)
+    owner.expect_message(Kind.CLIENT_INVOCATION, invocationId=invocation)
+    caller.expect_message(Kind.SERVICE_MAPPING, invocationId=invocation)
+    assert client.receive()["invocationId"] == invocation
+    caller.close()
+    # The service has seen it go once it is no longer among the connections that questions about servers are answered by.
+    eventually(lambda: status(spare)["servercount"] == "2")
+    answer = answer_of(client, invocation)
+    owner.say(Kind.CLIENT_COMPLETION, invocationId=invocation, connectionId=client.connection_id, callerServerId="S1",
+              protocol="json", payload=answer, ext={"protocol": "json"})
+    assert spare.expect_message(Kind.CLIENT_COMPLETION, invocationId=invocation)["payload"] == answer
+
+
+def test_members_that_another_version_may_not_know_stay_behind(attach, meet):
+    """§5.4: an SDK loses sync at a member that it does not know for a message."""
+    caller, owner = attach("S1"), attach("S2")
+    client = meet(owner)
+    invocation, fields = question(client, "S1")
+    caller.say(Kind.CLIENT_INVOCATION, **fields, ext={"tracingId": 7, 9: "new"})
+    owner.expect_message(Kind.CLIENT_INVOCATION, ext={"tracingId": 7})
+    caller.expect_message(Kind.SERVICE_MAPPING)
+    owner.say(Kind.CLIENT_COMPLETION, invocationId=invocation, connectionId=client.connection_id, callerServerId="S1",
+              protocol="json", payload=answer_of(client, invocation), ext={"tracingId": 8, "protocol": "json", 9: 1, 10: True})
+    caller.expect_message(Kind.CLIENT_COMPLETION, ext={"tracingId": 8, "protocol": "json"})
+
+
+def status(connection) -> dict[str, str]:
+    connection.say(Kind.PING, pairs=["status", "1"])
+    pairs = connection.expect_message(Kind.PING)["pairs"]
+    return dict(zip(pairs[::2], pairs[1::2]))

@@ -10,7 +10,7 @@ import pytest
 
 from harness.appserver.messages import Kind, body, decode, encode
 from harness.codec import JSON, MessagePack
-from harness.sends import rest_send
+from harness.rest import rest_send
 from harness.tokens import bearer, client_token
 from harness.transports import TRANSPORTS, LongPollingTransport, ServerSentEventsTransport, TransportEnded
 from harness.vectors import VECTORS, renamed, scenario
@@ -105,11 +105,12 @@ def headers_of(opened: dict) -> dict[str, list[str]]:
     return {name.lower(): values for name, values in opened["headers"].items()}
 
 
-def test_headers_are_those_of_the_client(attach, visit):
+def test_headers_are_those_of_the_client(service, attach, visit):
     """§9.3: but for hop-by-hop ones and Authorization; with the client's address and this node's name."""
     headers = headers_of(opened_with(attach(), visit, headers={"X-Test": "one, two", "User-Agent": "visitor/1"}))
     assert (headers["x-test"], headers["user-agent"]) in ((["one, two"], ["visitor/1"]), (["one", "two"], ["visitor/1"]))
     assert headers["x-forwarded-for"][0].split(",")[0].strip() == "127.0.0.1"
+    assert headers["host"] == [f"{service.host}:{service.port}"]
     assert len(headers["asrs-instance-id"]) == 1 and headers["asrs-instance-id"][0]
     assert not headers.keys() & {
         "authorization", "connection", "upgrade", "keep-alive", "te", "trailer", "transfer-encoding", "proxy-authorization",

@@ -7,10 +7,9 @@ import pytest
 
 from harness.appserver.messages import LAYOUTS, Kind, encode
 from harness.codec import JSON, MessagePack
-from harness.http import request
-from harness.sends import SOON, ask, end, ids, number_of, payloads, rest_send
+from harness.rest import call_rest, rest_send
+from harness.sends import SOON, ask, end, ids, number_of, payloads
 from harness.server_connection import WEAK
-from harness.tokens import bearer, rest_token
 from harness.transports import TransportEnded
 from harness.vectors import VECTORS
 from test_server_clients import PAIRS
@@ -29,6 +28,20 @@ def test_a_broadcast_reaches_every_transport_and_protocol(attach, meet, transpor
     record = strange[codec.name]
     server.say(Kind.BROADCAST, payloads=strange)
     client.expect_bytes(record)
+
+
+@pytest.mark.parametrize(("kind", "fields"), [
+    (Kind.BROADCAST, {"excludedConnectionIds": [None, "nobody"]}),
+    (Kind.GROUP_BROADCAST, {"groupName": "g", "excludedConnectionIds": [None], "excludedUserIds": [None]}),
+    (Kind.MULTI_GROUP_BROADCAST, {"groupNames": [None, "g"]}), (Kind.MULTI_USER_DATA, {"userIds": ["u", None]})],
+    ids=lambda value: value.name if isinstance(value, Kind) else "")
+def test_nil_in_a_list_of_names_is_no_name(attach, meet, kind, fields):
+    """App code can put it there (§5.3: nil for a string is legal), and must not take all clients of the connection with it."""
+    server = attach()
+    client = meet(server, user="u")
+    server.say(Kind.JOIN_GROUP, connectionId=client.connection_id, groupName="g")
+    server.say(kind, payloads={"json": b'{"type":6}\x1e'}, **fields)
+    client.expect_bytes(b'{"type":6}\x1e')
 
 
 def test_the_name_of_a_protocol_has_no_case(attach, meet):
@@ -227,7 +240,7 @@ def test_rest_and_app_servers_see_the_same(attach, meet, service, hub):
         for client in clients:
             assert client.receive() == {"type": 1, "target": "news", "arguments": [path]}
     path = f"/api/hubs/{hub}/groups/h/connections/{text.connection_id}"
-    assert request(service, "PUT", f"{path}?api-version=2022-06-01", headers=bearer(rest_token(service, path))).status == 200
+    assert call_rest(service, "PUT", path).status == 200
     assert ask(server, Kind.CHECK_GROUP, groupName="h") == 1
     end(server, text, binary)
 
@@ -237,8 +250,7 @@ def test_rest_closes_a_client_of_an_app_server(attach, meet, service, hub):
     server = attach()
     client = meet(server)
     path = f"/api/hubs/{hub}/connections/{client.connection_id}"
-    answer = request(service, "DELETE", f"{path}?api-version=2022-06-01&reason=over", headers=bearer(rest_token(service, path)))
-    assert answer.status == 200
+    assert call_rest(service, "DELETE", path, query="&reason=over").status == 200
     assert client.receive()["error"] == "over"
     client.expect_end()
     server.expect_message(Kind.CLOSE_CONNECTION, connectionId=client.connection_id)

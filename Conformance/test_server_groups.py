@@ -150,11 +150,20 @@ def test_a_membership_of_no_time_is_for_who_is_here(attach, meet):
 
 
 def test_a_membership_ends_in_time(attach, meet):
-    """§10: ttl in seconds."""
+    """§10: ttl in seconds, for present connections as for those to come; but for the one that joined by itself."""
     server = attach()
-    meet(server, user="u")
-    ask(server, Kind.USER_JOIN_GROUP_WITH_ACK, userId="u", groupName="g", ext={"ttl": 1})
+    client, other = meet(server, user="u"), meet(server, user="u")
+    ask(server, Kind.JOIN_GROUP_WITH_ACK, connectionId=other.connection_id, groupName="g")
+    ask(server, Kind.USER_JOIN_GROUP_WITH_ACK, userId="u", groupName="g", ext={"ttl": 2})
+    later = meet(server, user="u")
+    server.say(Kind.GROUP_BROADCAST, groupName="g", payloads=payloads(0))
+    for member in (client, other, later):
+        assert number_of(member) == 0
     eventually(lambda: ask(server, Kind.CHECK_USER_IN_GROUP, userId="u", groupName="g") == 2)
+    eventually(lambda: members_of(server, "g") == {other.connection_id})
+    server.say(Kind.GROUP_BROADCAST, groupName="g", payloads=payloads(1))
+    assert number_of(other) == 1
+    end(server, client, later)
 
 
 def test_users_join_and_leave_without_acknowledgements(attach, meet):
@@ -251,3 +260,9 @@ def test_members_of_no_group(attach):
     server.say(Kind.GROUP_MEMBERS, groupName="nobody", ackId=5)
     message = server.expect_message(Kind.ACK, ackId=5)
     assert message["status"] == 2 or msgpack.unpackb(message["payload"]) == [[], None]
+
+
+def members_of(server, group: str) -> set[str]:
+    server.say(Kind.GROUP_MEMBERS, groupName=group, ackId=99)
+    message = server.expect_message(Kind.ACK, ackId=99)
+    return {member[0] for member in msgpack.unpackb(message["payload"])[0]}

@@ -3,7 +3,6 @@
 
 import itertools
 import socket
-import uuid
 from concurrent.futures import FIRST_COMPLETED, wait
 from urllib.parse import unquote
 
@@ -14,6 +13,7 @@ import pytest
 from harness.codec import JSON, MessagePack
 from harness.http import Answer, eventually, request
 from harness.hub import Hub
+from harness.rest import call_rest
 from harness.server import ACCESS_KEY, PATIENCE
 from harness.tokens import bearer, client_token, rest_token, sign
 from harness.transports import TRANSPORTS, EventStream, LongPollingTransport, TransportEnded, WebSocketTransport
@@ -28,17 +28,11 @@ VERSION = "api-version=2022-06-01"
 
 
 @pytest.fixture
-def hub_name() -> str:
-    """Every test has a hub of its own."""
-    return f"hub_{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def connect(server, hub_name):
+def connect(server, hub):
     """Connects clients to the test's hub with a token in the header."""
     clients = []
 
-    def connect(transport=WebSocketTransport, codec=JSON, user=None, hub=hub_name, query="", **claims) -> Hub:
+    def connect(transport=WebSocketTransport, codec=JSON, user=None, hub=hub, query="", **claims) -> Hub:
         headers = bearer(client_token(server, hub, user, **claims))
         clients.append(Hub(server, f"/client/?hub={hub}{query}", transport, codec, headers))
         return clients[-1]
@@ -49,15 +43,9 @@ def connect(server, hub_name):
 
 
 @pytest.fixture
-def rest(server, hub_name):
+def rest(server, hub):
     """REST requests below the test's hub, signed for their path; `path` is what follows /api/hubs/{hub}."""
-    def rest(method: str, path: str, body: bytes | None = None, query="", kind="application/json", **options) -> Answer:
-        full = f"/api/hubs/{hub_name}{path}"
-        headers = bearer(rest_token(server, full)) | ({"Content-Type": kind} if body is not None else {})
-        return request(
-            server, method, f"{full}?{VERSION}{query}", body=body, headers=headers | options.pop("headers", {}), **options)
-
-    return rest
+    return lambda method, path, *arguments, **options: call_rest(server, method, f"/api/hubs/{hub}{path}", *arguments, **options)
 
 
 def news(*arguments) -> bytes:
@@ -230,26 +218,26 @@ def test_a_user_can_leave_all_groups(connect, rest):
         expect_error(rest("GET", f"/users/u/groups/{group}"), 404, "Info.User.NotInGroup")
 
 
-def test_hubs_are_apart_and_their_names_have_no_case(server, connect, rest, hub_name):
-    mine, other = connect(hub=hub_name.upper()), connect(hub=f"{hub_name}x")
+def test_hubs_are_apart_and_their_names_have_no_case(server, connect, rest, hub):
+    mine, other = connect(hub=hub.upper()), connect(hub=f"{hub}x")
     assert rest("POST", "/:send", news("mine")).status == 202
     expect_news(mine, "mine")
-    path = f"/api/hubs/{hub_name}X/:send"
+    path = f"/api/hubs/{hub}X/:send"
     request(server, "POST", f"{path}?{VERSION}", body=news("other"), headers=bearer(rest_token(server, path)))
     expect_news(other, "other")
 
 
-def test_an_application_puts_its_name_before_the_hub(connect, rest, hub_name):
-    client = connect(hub=f"app_{hub_name}")
+def test_an_application_puts_its_name_before_the_hub(connect, rest, hub):
+    client = connect(hub=f"app_{hub}")
     assert rest("POST", "/:send", news("x"), "&application=App").status == 202
     expect_news(client, "x")
 
 
 @pytest.mark.parametrize("path", ["", "/users/u", "/groups/g"])
-def test_the_older_api_sends_too(server, connect, rest, hub_name, path):
+def test_the_older_api_sends_too(server, connect, rest, hub, path):
     client = connect(user="u")
     rest("PUT", f"/groups/g/connections/{client.connection_id}")
-    full = f"/api/v1/hubs/{hub_name}{path}"
+    full = f"/api/v1/hubs/{hub}{path}"
     answer = request(server, "POST", full, body=news(path), headers=bearer(rest_token(server, full)))
     assert answer.status == 202
     expect_news(client, path)
@@ -454,9 +442,9 @@ def test_a_little_clock_skew_is_forgiven(server):
     assert negotiate_with(server, bearer(token)).status == 200
 
 
-def test_a_browser_brings_its_token_in_the_query(server, hub_name):
-    token = client_token(server, hub_name)
-    query = f"hub={hub_name}&access_token={token}"
+def test_a_browser_brings_its_token_in_the_query(server, hub):
+    token = client_token(server, hub)
+    query = f"hub={hub}&access_token={token}"
     answer = request(server, "POST", f"/client/negotiate?{query}&negotiateVersion=1")
     assert answer.status == 200
     identifier = answer.json()["connectionToken"]
@@ -470,10 +458,10 @@ def test_a_browser_brings_its_token_in_the_query(server, hub_name):
     stream.close()
 
 
-def test_every_request_needs_the_token(server, hub_name):
-    headers = bearer(client_token(server, hub_name))
-    path = f"/client/?hub={hub_name}"
-    answer = request(server, "POST", f"/client/negotiate?hub={hub_name}&negotiateVersion=1", headers=headers)
+def test_every_request_needs_the_token(server, hub):
+    headers = bearer(client_token(server, hub))
+    path = f"/client/?hub={hub}"
+    answer = request(server, "POST", f"/client/negotiate?hub={hub}&negotiateVersion=1", headers=headers)
     target = f"{path}&id={answer.json()['connectionToken']}"
     for method in ("GET", "POST", "DELETE"):
         assert request(server, method, target).status == 401
@@ -483,9 +471,9 @@ def test_every_request_needs_the_token(server, hub_name):
     assert request(server, "GET", target, headers=headers).status == 200
 
 
-def test_a_token_of_one_hub_opens_no_connection_of_another(server, hub_name):
-    mine = request(server, "POST", f"/client/negotiate?hub={hub_name}&negotiateVersion=1",
-                   headers=bearer(client_token(server, hub_name))).json()["connectionToken"]
+def test_a_token_of_one_hub_opens_no_connection_of_another(server, hub):
+    mine = request(server, "POST", f"/client/negotiate?hub={hub}&negotiateVersion=1",
+                   headers=bearer(client_token(server, hub))).json()["connectionToken"]
     answer = request(server, "GET", f"/client/?hub=other&id={mine}", headers=bearer(client_token(server, "other")))
     assert answer.status == 404
 
@@ -559,3 +547,16 @@ def test_clients_that_do_not_leave_are_not_waited_for_long(start_server):
     server.terminate()
     assert server.process.wait(PATIENCE) == 0, server.output()
     half.close()
+
+
+def test_who_negotiated_has_to_come_soon(start_server):
+    """Within 5 s by default, else 404 (service reference §4)."""
+    server = start_server("--negotiate-timeout", "1s")
+    headers = bearer(client_token(server))
+    answer = request(server, "POST", "/client/negotiate?hub=chat&negotiateVersion=1", headers=headers)
+    target = "/client/?hub=chat&id=" + answer.json()["connectionToken"]
+    # There is no transport to end yet, and soon no connection.
+    eventually(lambda: request(server, "DELETE", target, headers=headers).status == 404)
+    assert request(server, "GET", target, headers=headers).status == 404
+    with WebSocket(server, target, headers) as late:
+        assert late.answer.status == 404

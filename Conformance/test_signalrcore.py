@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from signalrcore.hub import base_hub_connection
@@ -93,8 +94,9 @@ def connect(server):
         return clients[-1]
 
     yield connect
-    for client in clients:
-        client.connection.stop()
+    # Each waits for the next ping.
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda client: client.connection.stop(), clients))
 
 
 @pytest.mark.parametrize("kind", KINDS)

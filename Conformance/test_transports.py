@@ -4,7 +4,7 @@
 import pytest
 
 from harness.classic import Classic, ClassicPolling, ClassicSocket
-from harness.http import eventually, negotiate, request
+from harness.http import eventually, negotiate
 from harness.hub import Hub
 from harness.server import Server
 from harness.transports import LongPollingTransport

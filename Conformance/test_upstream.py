@@ -14,51 +14,27 @@ from pysignalr.protocol.messagepack import MessagepackProtocol
 from signalrcore.types import HttpTransportType, HubProtocolEncoding
 
 from harness.codec import JSON, MessagePack
-from harness.http import request
 from harness.hub import Hub
+from harness.rest import call_rest
 from harness.server import PATIENCE
-from harness.tokens import bearer, client_token, rest_token
+from harness.tokens import bearer, client_token
 from harness.transports import LongPollingTransport, WebSocketTransport
-from harness.upstream import Event, Upstream, serverless
+from harness.upstream import Event, serverless
 from test_pysignalr import connected, soon
 from test_signalrcore import KINDS, Client
 
 CODECS = [JSON, MessagePack]
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """One upstream and one service for the tests that change neither."""
-    from harness.server import Server
-
-    upstream = Upstream()
-    server = Server("--mode", "serverless", "--upstream", upstream.url + "/api/{hub}/{category}/{event}?code=secret",
-                    "--keep-alive-interval", "1")
-    yield server, upstream
-    server.stop()
-    upstream.close()
+@pytest.fixture
+def server(webhooks):
+    return webhooks[0]
 
 
 @pytest.fixture
-def server(shared):
-    return shared[0]
-
-
-@pytest.fixture
-def upstream(shared):
-    upstream = shared[1]
-    upstream.answers = {}
-    while not upstream.events.empty():
-        upstream.events.get_nowait()
-    return upstream
-
-
-@pytest.fixture
-def other():
+def other(start_upstream):
     """An upstream of the test's own."""
-    upstream = Upstream()
-    yield upstream
-    upstream.close()
+    return start_upstream()
 
 
 @pytest.fixture
@@ -74,11 +50,6 @@ def connect(server):
     yield connect
     for client in clients:
         client.close()
-
-
-def rest(server, method: str, path: str, body=None):
-    headers = bearer(rest_token(server, path)) | {"Content-Type": "application/json"}
-    return request(server, method, f"{path}?api-version=2022-06-01", body=json.dumps(body).encode() if body else None, headers=headers)
 
 
 def answering(codec=JSON, **outcome):
@@ -128,8 +99,7 @@ def test_the_life_of_a_client(server, upstream, connect, codec, transport):
 def test_a_kicked_client_is_told_with_its_reason(server, upstream, connect):
     client = connect()
     path = f"/api/hubs/chat/connections/{client.connection_id}"
-    headers = bearer(rest_token(server, path))
-    assert request(server, "DELETE", f"{path}?reason=too%20loud", headers=headers).status == 200
+    assert call_rest(server, "DELETE", path, query="&reason=too%20loud").status == 200
     assert json.loads(upstream.next("disconnected", client.connection_id).body) == {"type": 11, "error": "too loud"}
 
 
@@ -201,7 +171,7 @@ def test_a_slow_call_holds_up_nothing_else(server, upstream, connect):
     identifier = slow.start(1, "slow")
     upstream.next("slow")
     assert quick.invoke("work").get("error") is None
-    rest(server, "POST", "/api/hubs/chat/:send", {"target": "news", "arguments": ["meanwhile"]})
+    call_rest(server, "POST", "/api/hubs/chat/:send", {"target": "news", "arguments": ["meanwhile"]})
     assert slow.receive()["arguments"] == ["meanwhile"]
     go.set()
     assert slow.receive() == {"type": 3, "invocationId": identifier, "result": "done"}
@@ -213,7 +183,7 @@ def test_a_webhook_may_use_the_api_before_it_answers(server, upstream, connect):
 
     def broadcast(event: Event):
         call = json.loads(event.body)
-        rest(server, "POST", "/api/hubs/chat/:send", {"target": "news", "arguments": call["arguments"]})
+        call_rest(server, "POST", "/api/hubs/chat/:send", {"target": "news", "arguments": call["arguments"]})
         return answering()(event)
 
     upstream.answers["send"] = broadcast
@@ -224,7 +194,7 @@ def test_a_webhook_may_use_the_api_before_it_answers(server, upstream, connect):
 
 
 def test_a_webhook_may_greet_a_client(server, upstream, connect):
-    upstream.answers["connected"] = lambda event: (rest(
+    upstream.answers["connected"] = lambda event: (call_rest(
         server, "POST", f"/api/hubs/chat/connections/{event.connection_id}/:send",
         {"target": "hello", "arguments": [event.connection_id]}), (204, b""))[1]
     client = connect()
@@ -324,7 +294,7 @@ def test_pysignalr(server, upstream, protocol):
             assert (completion.result, completion.error) == (["Zoë", 1], None)
             assert (await client.call("other")).error is None
             await asyncio.to_thread(
-                rest, server, "POST", f"/api/hubs/chat/users/{user}/:send", {"target": "news", "arguments": [1]})
+                call_rest, server, "POST", f"/api/hubs/chat/users/{user}/:send", {"target": "news", "arguments": [1]})
             assert await soon(heard.get()) == [1]
 
     asyncio.run(scenario())
@@ -339,6 +309,6 @@ def test_signalrcore(server, upstream, kind):
     heard = queue.Queue()
     client.connection.on("news", heard.put)
     assert client.call("work", 1).result == [2]
-    rest(server, "POST", "/api/hubs/chat/:send", {"target": "news", "arguments": ["x"]})
+    call_rest(server, "POST", "/api/hubs/chat/:send", {"target": "news", "arguments": ["x"]})
     assert heard.get(timeout=PATIENCE) == ["x"]
     client.connection.stop()

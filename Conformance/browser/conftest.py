@@ -1,70 +1,33 @@
 # SignalBox: a server, a headless Chromium and its tabs, for the browser tests.
 # SPDX-License-Identifier: Apache-2.0
-"""
-SIGNALBOX_BIN    the executable; a server is started from it on a free port
-SIGNALBOX_URL    instead: a playground that is already being served (it cannot be restarted)
-SCREENSHOT_DIR   where screenshots go, if anywhere
-"""
+#
+# SCREENSHOT_DIR names the folder where screenshots go, if anywhere.
 
 import os
 import pathlib
-import socket
-import subprocess
-import threading
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from harness.server import Server, lasting_port
+
 PATIENCE = 30  # seconds a condition may take on a busy machine
 
 
-class Server:
-    """`signalbox serve --playground`, which can be stopped and started on the same port."""
+class Playground:
+    """A service with the playground, which can be stopped and started on the same port."""
 
-    def __init__(self, executable):
-        self.executable = executable
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self):
+        self.port = lasting_port()
 
     def start(self):
-        self.process = subprocess.Popen(
-            [self.executable, "serve", "--playground", "--no-auth", "--port", str(self.port)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        ready = threading.Event()
-        threading.Thread(target=self._read, args=(self.process.stdout, ready), daemon=True).start()
-        if not ready.wait(PATIENCE):
-            self.stop()
-            raise AssertionError("the server printed no line with Endpoint=")
+        self.service = Server("--playground", "--no-auth", port=self.port)
+        self.url = self.service.url
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    @staticmethod
-    def _read(output, ready):
-        for line in output:
-            if "Endpoint=" in line:
-                ready.set()
-
-
-class ServedElsewhere:
-    def __init__(self, url):
-        self.url = url.rstrip("/")
-
-    def start(self):
-        raise AssertionError("a restart needs SIGNALBOX_BIN")
-
-    stop = start
+        assert self.service.stop() == 0, self.service.output()
 
 
 class Tab:
@@ -159,16 +122,10 @@ class Tab:
 
 @pytest.fixture(scope="session")
 def server():
-    executable = os.environ.get("SIGNALBOX_BIN")
-    if not executable:
-        url = os.environ.get("SIGNALBOX_URL")
-        assert url, "set SIGNALBOX_BIN or SIGNALBOX_URL"
-        yield ServedElsewhere(url)
-        return
-    running = Server(executable)
-    running.start()
-    yield running
-    running.stop()
+    playground = Playground()
+    playground.start()
+    yield playground
+    playground.stop()
 
 
 @pytest.fixture(scope="session")

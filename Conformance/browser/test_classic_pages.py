@@ -3,12 +3,11 @@
 
 import json
 import pathlib
-import re
-import subprocess
 
 import pytest
 
-from conftest import PATIENCE, Tab
+from conftest import Tab
+from harness.server import Server
 
 JQUERY = pathlib.Path("/usr/share/javascript/jquery/jquery.js")
 STAND_IN = pathlib.Path(__file__).with_name("standin.js")
@@ -16,14 +15,11 @@ DATA = json.dumps([{"name": "chathub"}])
 
 
 @pytest.fixture(scope="module")
-def classic_url(server):
+def classic_url():
     """A playground that answers JSONP, too."""
-    process = subprocess.Popen(
-        [server.executable, "serve", "--playground", "--no-auth", "--port", "0", "--classic-jsonp"],
-        stdout=subprocess.PIPE, text=True)
-    yield re.search(r"Endpoint=([^;]+);", process.stdout.readline()).group(1)
-    process.terminate()
-    process.wait(PATIENCE)
+    server = Server("--playground", "--no-auth", "--classic-jsonp")
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture

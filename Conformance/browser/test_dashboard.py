@@ -3,18 +3,15 @@
 
 import json
 import re
-import socket
-import time
 import uuid
 
 import pytest
 
 from harness.http import request
-from harness.server import PATIENCE, Server
+from harness.rest import call_rest, rest_send
+from harness.server import Server, lasting_port
 from harness.server_connection import ServerConnection
-from harness.tokens import bearer, rest_token
 from harness.transports import LongPollingTransport, ServerSentEventsTransport
-from harness.upstream import Upstream
 from harness.visitor import Visitor
 
 ADMIN_KEY = "conformance-admin-key-of-more-than-32-characters"
@@ -27,24 +24,12 @@ class Watched:
 
     def __init__(self, *options: str, port: int = 0, admin_port: int = 0):
         self.service = Server("--admin-key", ADMIN_KEY, "--admin-port", str(admin_port), *options, port=port)
-        self.url = self._announced().split("#")[0].rstrip("/")
+        self.address = self.service.wait_for_line(r"Dashboard: (http://\S+#key=\S+)")[1]
+        self.url = self.address.split("#")[0].rstrip("/")
         self.port = int(self.url.rsplit(":", 1)[1])
 
-    def _announced(self) -> str:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            found = re.search(r"Dashboard: (http://\S+#key=\S+)", self.service.output())
-            if found:
-                self.address = found.group(1)
-                return self.address
-            assert time.monotonic() < deadline, self.service.output()
-            time.sleep(0.02)
-
     def send(self, hub: str, method: str, *arguments):
-        path = f"/api/hubs/{hub}/:send?api-version=2022-06-01"
-        answer = request(
-            self.service, "POST", path, body=json.dumps({"target": method, "arguments": arguments}),
-            headers=bearer(rest_token(self.service, path.split("?")[0])) | {"Content-Type": "application/json"})
+        answer = rest_send(self.service, hub, "", {"target": method, "arguments": arguments})
         assert answer.status == 202, answer
 
 
@@ -253,8 +238,7 @@ def test_connections_are_listed_filtered_and_linked(server, hub, visit, dashboar
 def test_hubs_groups_and_users_are_listed(server, hub, visit, dashboard):
     visitor = visit("grace")
     path = f"/api/hubs/{hub}/groups/room/connections/{visitor.connection_id}"
-    answer = request(server.service, "PUT", f"{path}?api-version=2022-06-01", headers=bearer(rest_token(server.service, path)))
-    assert answer.status == 200, answer
+    assert call_rest(server.service, "PUT", path).status == 200
     tab = dashboard("hubs")
     cells = until_row(tab, hub, lambda cells: cells["Groups"] == "1")
     assert (cells["Connections"], cells["Users"]) == ("1", "1")
@@ -275,22 +259,17 @@ def test_app_servers_are_listed_and_their_absence_explained(start, hub, dashboar
         connection.socket.close()
 
 
-def test_deliveries_to_upstream_are_listed(start, hub, dashboard):
-    upstream = Upstream()
+def test_deliveries_to_upstream_are_listed(start, start_upstream, visit, dashboard):
+    upstream = start_upstream()
     upstream.answers["connected"] = lambda _: (500, b"")
-    try:
-        watched = start("--mode", "serverless", "--upstream", upstream.url + "/{hub}/{event}")
-        tab = dashboard("upstream", at=watched)
-        tab.until(lambda: "--upstream" in text(tab, "#view"), "what to do")
-        visitor = Visitor(watched.service, hub, "ada")
-        visitor.expect_welcome()
-        upstream.next("connected")
-        tab.until(lambda: tab.all("#view tr[data-key]"), "the delivery")
-        shown = text(tab, "#view table")
-        assert "connected" in shown and "500" in shown and visitor.connection_id in shown
-        visitor.close()
-    finally:
-        upstream.close()
+    watched = start("--mode", "serverless", "--upstream", upstream.url + "/{hub}/{event}")
+    tab = dashboard("upstream", at=watched)
+    tab.until(lambda: "--upstream" in text(tab, "#view"), "what to do")
+    visitor = visit("ada", watched)
+    upstream.next("connected")
+    tab.until(lambda: tab.all("#view tr[data-key]"), "the delivery")
+    shown = text(tab, "#view table")
+    assert "connected" in shown and "500" in shown and visitor.connection_id in shown
 
 
 # One connection
@@ -571,15 +550,12 @@ def test_it_fits_a_desk(dashboard, visit, scheme, width):
 
 
 def test_it_says_when_it_is_offline_and_comes_back(start, hub, dashboard, driver):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        admin_port = probe.getsockname()[1]
-    first = start(admin_port=admin_port)
+    first = start(admin_port=lasting_port())
     tab = dashboard("trace", at=first)
     first.service.kill()
     tab.until(lambda: tab.find("#offline").is_displayed(), "the notice")
     assert text(tab, "#state") == "Offline"
-    second = start(admin_port=admin_port)
+    second = start(admin_port=first.port)
     until_live(tab)
     assert not tab.find("#offline").is_displayed()
     # The trace goes on by itself.

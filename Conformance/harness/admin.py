@@ -3,13 +3,10 @@
 
 import http.client
 import json
-import os
 import queue
-import re
 import signal
 import subprocess
 import threading
-import time
 
 from harness.http import Answer, request
 from harness.server import PATIENCE, Server, binary, environment
@@ -20,10 +17,7 @@ class Admin:
 
     def __init__(self, server: Server):
         self.server = server
-        deadline = time.monotonic() + PATIENCE
-        while not (found := re.search(r"Dashboard: (http://([\d.]+):(\d+))/#key=(\S+)", server.output())):
-            assert time.monotonic() < deadline, server.output()
-            time.sleep(0.02)
+        found = server.wait_for_line(r"Dashboard: (http://([\d.]+):(\d+))/#key=(\S+)")
         self.url, self.host, self.key = found.group(1), found.group(2), found.group(4)
         self.port = int(found.group(3))
         self.headers = {"Authorization": f"Bearer {self.key}"}

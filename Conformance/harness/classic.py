@@ -74,6 +74,24 @@ class Classic:
         """What a client that comes back says of itself."""
         return {name: value for name, value in (("messageId", self.cursor), ("groupsToken", self.groups)) if value}
 
+    def connect(self):
+        self.open()
+        assert self.frame()["S"] == 1
+        self.start(self.transport)
+        return self
+
+    def reconnect(self):
+        return self.open("reconnect", **self.resume())
+
+    def messages(self):
+        """Everything that hubs send, for ever."""
+        while True:
+            yield from self.frame().get("M", [])
+
+    def hear(self, method: str) -> list:
+        """The arguments of the next call of a method."""
+        return next(message["A"] for message in self.messages() if message.get("M") == method)
+
 
 class ClassicSocket(Classic):
     """The same on a WebSocket."""
@@ -84,15 +102,6 @@ class ClassicSocket(Classic):
         self.socket = WebSocket(self.server, self.target(action, transport=self.transport, **query), self.headers)
         assert self.socket.answer.status == 101, self.socket.answer
         return self
-
-    def connect(self):
-        self.open()
-        assert self.frame()["S"] == 1
-        self.start(self.transport)
-        return self
-
-    def reconnect(self):
-        return self.open("reconnect", **self.resume())
 
     def frame(self) -> dict:
         while True:
@@ -111,20 +120,11 @@ class ClassicSocket(Classic):
             pass
         return message
 
-    def messages(self):
-        """Everything that hubs send, for ever."""
-        while True:
-            yield from self.frame().get("M", [])
-
-    def hear(self, method: str) -> list:
-        """The arguments of the next call of a method."""
-        return next(message["A"] for message in self.messages() if message.get("M") == method)
-
     def lose(self):
         self.socket.close()
 
     def at_end(self) -> bool:
-        while (received := self.socket.receive()).opcode != CLOSE:
+        while self.socket.receive().opcode != CLOSE:
             pass
         return True
 
@@ -145,15 +145,6 @@ class ClassicStream(Classic):
             assert self.stream.read_until(b"\n\n") == b"data: initialized\n\n"
         return self
 
-    def connect(self):
-        self.open()
-        assert self.frame()["S"] == 1
-        self.start(self.transport)
-        return self
-
-    def reconnect(self):
-        return self.open("reconnect", **self.resume())
-
     def next_text(self) -> str:
         start, end = self.marks
         self.stream.read_until(start)
@@ -163,13 +154,6 @@ class ClassicStream(Classic):
         while True:
             if message := json.loads(self.next_text()):
                 return self.keep(message)
-
-    def messages(self):
-        while True:
-            yield from self.frame().get("M", [])
-
-    def hear(self, method: str) -> list:
-        return next(message["A"] for message in self.messages() if message.get("M") == method)
 
     def call(self, hub: str, method: str, *arguments, call: int = 0) -> dict:
         return self.send(self.transport, hub, method, *arguments, call=call)
@@ -182,6 +166,7 @@ class ClassicPolling(Classic):
     """The same by long polls."""
 
     transport = "longPolling"
+    next_action = "poll"
 
     def connect(self):
         self.connection = open_connection(self.server)
@@ -189,7 +174,17 @@ class ClassicPolling(Classic):
         self.start(self.transport)
         return self
 
-    def poll(self, action: str = "poll") -> dict:
+    def reconnect(self):
+        """The next poll asks for what was missed."""
+        self.connection = open_connection(self.server)
+        self.next_action = "reconnect"
+        return self
+
+    def frame(self) -> dict:
+        return self.poll()
+
+    def poll(self, action: str | None = None) -> dict:
+        action, self.next_action = action or self.next_action, "poll"
         target = self.target(action, transport=self.transport)
         answer = exchange(self.connection, "POST", target, urlencode(self.resume()), self.headers)
         assert answer.status == 200, answer
@@ -197,13 +192,6 @@ class ClassicPolling(Classic):
 
     def say(self, hub: str, method: str, *arguments):
         assert self.send(self.transport, hub, method, *arguments) == {"I": "0"}
-
-    def messages(self):
-        while True:
-            yield from self.poll().get("M", [])
-
-    def hear(self, method: str) -> list:
-        return next(message["A"] for message in self.messages() if message.get("M") == method)
 
 
 class Published:

@@ -68,3 +68,4 @@ def eventually(condition):
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "this never became true"
+        time.sleep(0.01)  # whom the condition waits for may need the processor

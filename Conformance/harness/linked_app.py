@@ -3,12 +3,10 @@
 
 import os
 import signal
-import socket
 import subprocess
-import time
 
-from harness.http import request
-from harness.server import PATIENCE
+from harness.http import eventually, request
+from harness.server import PATIENCE, lasting_port
 
 
 def program() -> str:
@@ -21,21 +19,17 @@ class LinkedApp:
     """Examples/ServiceLink. It has a port, as a Server has."""
 
     def __init__(self, connection_string: str):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.host, self.port = free.getsockname()
+        self.host, self.port = "127.0.0.1", lasting_port()
         environment = os.environ | {"SIGNALBOX_CONNECTION_STRING": connection_string, "PORT": str(self.port)}
         self.process = subprocess.Popen([program()], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def wait_until_connected(self):
         """The app sends clients on once a server connection is there."""
-        deadline = time.monotonic() + PATIENCE
-        while not self._negotiates():
-            assert time.monotonic() < deadline and self.process.poll() is None, self.process.poll()
-            time.sleep(0.05)
+        eventually(self._negotiates)
         return self
 
     def _negotiates(self) -> bool:
+        assert self.process.poll() is None, f"the app ended with {self.process.returncode}"
         try:
             return request(self, "POST", "/chat/negotiate?negotiateVersion=1").status == 200
         except OSError:

@@ -5,8 +5,6 @@ import itertools
 
 from harness.appserver.messages import Kind
 from harness.codec import JSON, MessagePack
-from harness.http import Answer, request
-from harness.tokens import bearer, rest_token
 
 NUMBERS = itertools.count(1)
 SOON = {"type": 1, "target": "n", "arguments": []}
@@ -38,10 +36,3 @@ def end(server, *clients):
     server.say(Kind.BROADCAST, payloads=payloads(0))
     for client in clients:
         assert number_of(client) == 0
-
-
-def rest_send(service, hub: str, path="", body: bytes = b"", query="") -> Answer:
-    """A send to what `path` names below the hub."""
-    path = f"/api/hubs/{hub}{path}/:send"
-    headers = bearer(rest_token(service, path)) | {"Content-Type": "application/json"}
-    return request(service, "POST", f"{path}?api-version=2022-06-01{query}", body=body, headers=headers)

@@ -1,10 +1,13 @@
 # SignalBox: one `signalbox serve` process: started on a free port, stopped by its own id, its log kept.
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import os
 import queue
+import random
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -26,6 +29,16 @@ def environment() -> dict:
     return {name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")}
 
 
+def lasting_port() -> int:
+    """A free port for a server that is to come back to it: below those that systems give to outgoing connections, one of which
+    could have it meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Server:
     """A running service. `options` go to `signalbox serve` as they are."""
 
@@ -41,12 +54,13 @@ class Server:
             command += ["--data-folder", os.path.join(self.folder.name, "data")]
         self.command = command + list(options)
         self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.told: list[str] = []
         self.is_ending = False
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment()
         )
         threading.Thread(target=self._read_output, daemon=True).start()
-        self.connection_string = self._wait_until_ready()
+        self.connection_string = self.wait_for_line(r"Endpoint=\S+?;AccessKey=[^;]*;Version=1\.0;")[0]
         fields = dict(part.split("=", 1) for part in self.connection_string.rstrip(";").split(";"))
         self.url = fields["Endpoint"]
         self.access_key = fields["AccessKey"]
@@ -60,18 +74,18 @@ class Server:
             self.lines.put(line)
         self.lines.put(None)
 
-    def _wait_until_ready(self) -> str:
-        while True:
+    def wait_for_line(self, pattern: str) -> re.Match:
+        """What a line of standard output has of this pattern, once there is one; it may have come before."""
+        while not (found := next(filter(None, (re.search(pattern, line) for line in self.told)), None)):
             try:
                 line = self.lines.get(timeout=PATIENCE)
             except queue.Empty:
                 line = None
             if line is None:
                 self.kill()
-                raise AssertionError(f"{self.command} printed no ready line\n{self.output()}")
-            found = re.search(r"Endpoint=\S+?;AccessKey=[^;]*;Version=1\.0;", line)
-            if found:
-                return found.group(0)
+                raise AssertionError(f"{self.command} printed no line with {pattern}\n{self.output()}")
+            self.told.append(line)
+        return found
 
     def output(self) -> str:
         """What the server has said so far, on both streams."""

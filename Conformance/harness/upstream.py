@@ -84,6 +84,13 @@ class Upstream:
             if name in (None, event.name) and connection_id in (None, event.connection_id):
                 return event
 
+    def cleared(self) -> "Upstream":
+        """As good as new: without answers, and without the events of earlier tests."""
+        self.answers = {}
+        while not self.events.empty():
+            self.events.get_nowait()
+        return self
+
     def close(self):
         """With the connections that are kept for more requests."""
         self.server.shutdown()

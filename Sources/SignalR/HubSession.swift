@@ -97,11 +97,13 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             guard phase == .running else {
                 return refuseHandshake(
                     ErrorText.Handshake.unexpected
-                        + (options.detailedErrors ? " InvalidDataException: \(error.message)" : ""))
+                        + (tellsDetails ? " InvalidDataException: \(error.message)" : ""))
             }
-            connection.close(.protocolError(error.message, detailed: options.detailedErrors))
+            connection.close(.protocolError(error.message, detailed: tellsDetails))
         }
     }
+
+    private var tellsDetails: Bool { options.detailedErrors || connection.wantsDetails }
 
     func inputEnded() {
         connection.close(phase == .handshake ? .handshakeFailed("no handshake") : .transportEnded)
@@ -178,7 +180,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     private func refused(_ error: any Error) {
         if let ending { return ending.finished() }
         phase = .over
-        connection.close(.refused(error, detailed: options.detailedErrors))
+        connection.close(.refused(error, detailed: tellsDetails))
     }
 
     // MARK: Messages
@@ -391,7 +393,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
         case .starting: pingIfDue()
         case .running:
             if pingsSeen, !isBusy, now &- lastReceived > options.clientTimeout.wholeSeconds {
-                return connection.closeSoon(.clientTimeout.hidingError(unless: options.detailedErrors))
+                return connection.closeSoon(.clientTimeout.hidingError(unless: tellsDetails))
             }
             pingIfDue()
             if let number = connection.replay?.dueAck() { connection.sendAtOnce(.ack(number)) }

@@ -56,6 +56,8 @@ public struct HubOptions: Sendable {
     public var webSocketCloseTimeout: Duration = .seconds(5)
     /// How long a connection may be without a transport. Default 15 s.
     public var disconnectTimeout: Duration = .seconds(15)
+    /// How long a negotiated connection waits for its transport; one that comes later is told 404. Default 15 s.
+    public var negotiateTimeout: Duration = .seconds(15)
     /// Negotiated connections whose transport has not come yet; past it negotiate answers with an error. Default 100,000.
     public var maximumPendingConnections = 100_000
     /// The largest single WebSocket frame, whatever the hub messages in it. Default 16 MiB; larger ones close with 1009.

@@ -121,8 +121,8 @@ extension ClassicEndpoint {
             }
             let session = ClassicSession(carrier, self, userName: caller.client.user, entry: caller.entry)
             carrier.begin(session)
-            carrier.meter = gate?.meter(user: gateUser)
-            carrier.onRemoved = { [sessions] in
+            session.renewMeter()
+            carrier.onRemoved = { [sessions] _ in
                 sessions.remove(session)
                 if enters { gate?.leave(user: gateUser) }
             }
@@ -167,7 +167,7 @@ extension ClassicEndpoint {
         let channel = try self.takeable(host)
         let session = try self.session(caller, wanted.request, on: channel.eventLoop, cursor: wanted.cursor)
         return .upgrade(
-            head, session.carrier, self.limits, resumes: true, compresses: self.options.webSocketCompression,
+            head, session.carrier, resumes: true, compresses: self.options.webSocketCompression,
             willAttach: { session.carrier.onLoop { session.expect(wanted) } })
     }
 

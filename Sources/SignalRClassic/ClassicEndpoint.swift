@@ -97,6 +97,13 @@ package final class ClassicEndpoint: Sendable {
         self.script = other.script
     }
 
+    /// Puts other limits in force for what clients send that are here.
+    package func renewMeters() async {
+        _ = await self.carriers.collect { shard in
+            shard.forEach { ($0.session as? ClassicSession)?.renewMeter() }
+        }
+    }
+
     /// Whether clients talk to hubs here.
     private var hasHubs: Bool { self.script != nil }
 
@@ -346,6 +353,8 @@ package struct ClassicRefusal: Error {
             : HubResponse(
                 status, headers: [.contentType: "text/plain; charset=UTF-8"], body: ByteBuffer(string: text))
     }
+
+    package init(_ response: HubResponse) { self.response = response }
 
     init(_ refusal: GateRefusal) {
         refusal.reason.count()

@@ -54,7 +54,7 @@ public struct ClassicOptions: Sendable {
     public var maximumParallelCalls = 100
     /// Characters of the state that a client sends with a call; past it the call fails. Default 4,096.
     public var maximumStateSize = 4_096
-    /// Hubs of one connection; past it the request fails. Default 50.
+    /// Hubs of one connection; past it the request fails, and what further requests list besides is left out. Default 50.
     public var maximumHubs = 50
     /// Groups that a groups token names; further ones are not joined again by a server that has forgotten the client. Default 200.
     public var maximumTokenGroups = 200

@@ -168,24 +168,31 @@ final class ClassicSeat: ConnectionSession, Transport, HubCaller, @unchecked Sen
     func report(_ progress: ClassicProgress) {
         self.connection.onLoop { [self] in
             var value = ByteBuffer()
-            guard !self.isAborted, (try? ClassicCodec.write(progress, into: &value)) != nil else { return }
-            let frame = self.journal.frame(self.keep(value))
-            guard let session = self.session else { return }
-            if session.packaging == .bare {
-                session.push(ByteBuffer())
-            } else if let frame, let bytes = session.packaging.wrap(frame) {
-                self.connection.enqueue(Batch(bytes))
-            }
+            if (try? ClassicCodec.write(progress, into: &value)) != nil { self.tell(value) }
         }
     }
 
-    /// Returns when the client has what was reported.
-    func caughtUp(beforeResult: Bool) async {
+    /// Sends the client a value of its own, behind everything else that is for it.
+    func tell(_ value: ByteBuffer) {
+        guard !self.isAborted, let session else { return }
+        session.stopPushing(for: self)
+        let kept = self.keep(value)
+        guard session.packaging != .bare else { return session.push(ByteBuffer()) }
+        if let frame = self.journal.frame(kept), let bytes = session.packaging.wrap(frame) {
+            self.connection.enqueue(Batch(bytes))
+        }
+    }
+
+    /// From any thread.
+    func pass(_ source: StreamSource, of call: ClassicCall) async throws {
         let session = await withCheckedContinuation { waiter in
             self.connection.onLoop { waiter.resume(returning: self.session) }
         }
-        await session?.caughtUp(beforeResult: beforeResult)
+        try await session?.pass(source, of: call)
     }
+
+    /// The client is gone, which its connection cannot tell in a hub that it did not list.
+    func abandon() { self.aborted.store(true, ordering: .relaxed) }
 
     // MARK: Replay
 

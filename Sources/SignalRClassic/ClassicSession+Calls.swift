@@ -94,7 +94,7 @@ extension ClassicSession {
                 Self.result(of: $0, "Too many calls at a time.")
             }
         }
-        let result = await self.run(text, for: user)
+        let result = await self.run(text, for: user, isRequest: true)
         self.carrier.onLoop { self.calls -= 1 }
         return result
     }
@@ -129,7 +129,7 @@ extension ClassicSession {
         }
     }
 
-    private func run(_ text: ByteBuffer, for user: HubUser?) async -> ByteBuffer? {
+    private func run(_ text: ByteBuffer, for user: HubUser?, isRequest: Bool = false) async -> ByteBuffer? {
         guard let invocation = try? ClassicCodec.readInvocation(from: text) else { return nil }
         guard let hub = invocation.hub, let method = invocation.method else {
             return Self.result(of: invocation, "The call names no hub or no method.")
@@ -140,16 +140,49 @@ extension ClassicSession {
         guard let state = self.state(of: invocation) else {
             return Self.result(of: invocation, "The state of the hub is too large, or nested too deeply.")
         }
+        let call = ClassicCall(id: invocation.id, seat: seat, state: state)
         let result: ClassicResult
         if let answer = seat.application.answer {
             // Who answers hears of the client first.
             _ = try? await self.start()
             result = await seat.ask(answer, invocation, method)
         } else {
-            result = await seat.run(invocation, method, ClassicCall(id: invocation.id, seat: seat, state: state))
+            result = await seat.run(invocation, method, call)
         }
         guard let id = invocation.id else { return ByteBuffer(staticString: "{\"I\":\"\"}") }
-        return Self.encode(result, id: id)
+        let json = Self.encode(result, id: id)
+        guard isRequest, call.hasReported, result.failure == nil, let json, await self.follow(json, seat) else {
+            return json
+        }
+        return Self.encode(ClassicResult(id: ClassicProgress.outerID(of: id)), id: id)
+    }
+
+    /// Sends a result behind the reports of its call, where no other response can overtake them. Clients take results there as they do in
+    /// the answer to their request, which then is for a call that nobody has made. False for a client that never received anything.
+    private func follow(_ result: ByteBuffer, _ seat: ClassicSeat) async -> Bool {
+        await withCheckedContinuation { waiter in
+            self.carrier.onLoop { [self] in
+                if self.hasReceived { seat.tell(result) }
+                waiter.resume(returning: self.hasReceived)
+            }
+        }
+    }
+
+    /// From any thread. Passes a stream on as progress, until it ends or the client does.
+    func pass(_ source: StreamSource, of call: ClassicCall) async throws {
+        let reading = Task {
+            try await source.forEach { item in
+                try Task.checkCancellation()
+                try call.report(item)
+                await self.caughtUp()
+            }
+        }
+        await self.carrier.run {
+            if self.carrier.state == .open { self.streams[ObjectIdentifier(call)] = reading } else { reading.cancel() }
+        }
+        let outcome = await reading.result
+        await self.carrier.run { self.streams[ObjectIdentifier(call)] = nil }
+        try outcome.get()
     }
 
     /// A result that JSON cannot express fails the call instead.
@@ -230,7 +263,6 @@ extension ClassicSeat {
         case .failure(let text, let error): result.failure = self.failure(text, error, shown)
         case .reply(let reply): await self.finish(reply, call, shown, &result)
         }
-        if call.hasReported { await self.caughtUp(beforeResult: true) }
         result.state = call.changes
         return result
     }
@@ -250,13 +282,10 @@ extension ClassicSeat {
         case .value(let value): result.value = value
         case .noStream: result.failure = .init("Call of '\(shown)' failed.")
         case .stream(let source):
+            // Nobody hears the reports of a call without an id.
+            guard call.id != nil else { return }
             do {
-                try await source.forEach { item in
-                    guard !self.isAborted else { throw CancellationError() }
-                    try call.report(item)
-                    // A call without an id has nobody to wait for.
-                    if call.id != nil { await self.caughtUp(beforeResult: false) }
-                }
+                try await self.pass(source, of: call)
             } catch {
                 result.failure = self.failure("", error, shown)
             }

@@ -51,7 +51,17 @@ extension ClassicSession {
         self.position = BusClock.now
     }
 
+    /// A hub that the client did not list has something for it, which only reading finds. To be called before that has a number.
+    func stopPushing(for seat: ClassicSeat) {
+        guard case .pushing = self.flow, !self.seats.contains(where: { $0 === seat }) else { return }
+        self.flushPushed()
+        self.change(to: .pulling)
+    }
+
     // MARK: Pulling
+
+    /// All hubs that can have something for the client: unlisted ones the reports and results of its calls.
+    private var sources: [ClassicSeat] { self.guests.isEmpty ? self.seats : self.seats + self.guests.values }
 
     /// Once at the end of the tick, whatever happens in it.
     private func pullSoon() {
@@ -90,7 +100,7 @@ extension ClassicSession {
     /// The next messages of all hubs in the order of their numbers; moves the position behind them.
     private func next() -> (messages: [ByteBuffer], isComplete: Bool) {
         let limit = self.transport == .longPolling ? Self.frameMessages.poll : Self.frameMessages.stream
-        var found = self.seats.flatMap { seat in
+        var found = self.sources.flatMap { seat in
             seat.messages(after: self.position, limit: limit + 1).map { (seat: seat, message: $0) }
         }
         found.sort { $0.message.sequence < $1.message.sequence }
@@ -164,12 +174,10 @@ extension ClassicSession {
     }
 
     /// Returns when the client has what there is for it: as far as its socket tells, or when a polling client comes for more. Streams wait
-    /// for that, and so do results behind progress, which could otherwise overtake it.
-    /// - Parameter beforeResult: whether a result comes next, for which nothing may wait in a queue of its own.
-    func caughtUp(beforeResult: Bool) async {
+    /// for that.
+    func caughtUp() async {
         await withCheckedContinuation { waiter in
             self.carrier.onLoop { [self] in
-                if beforeResult, self.transport != .webSockets, case .pushing = self.flow { self.flushPushed() }
                 self.waiters.append(waiter)
                 self.wakeWaiters()
             }
@@ -188,7 +196,7 @@ extension ClassicSession {
         for waiter in waiters { waiter.resume() }
     }
 
-    private var isCaughtUp: Bool { self.seats.allSatisfy { $0.messages(after: self.position, limit: 1).isEmpty } }
+    private var isCaughtUp: Bool { self.sources.allSatisfy { $0.messages(after: self.position, limit: 1).isEmpty } }
 
     // MARK: Groups
 

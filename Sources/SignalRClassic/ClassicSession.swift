@@ -29,6 +29,9 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     private let home: ClassicAdmission?
     /// How long it may stay away between two polls, if that is not the endpoint's time.
     private let pollPatience: Duration?
+    /// Limits what it sends.
+    private let gate: (any Gate)?
+    private let gateUser: String?
 
     // MARK: State, on the event loop
 
@@ -36,9 +39,9 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Hubs that the client calls without listing them.
     var guests: [String: ClassicSeat] = [:]
     private(set) var transport = ClassicTransport.longPolling
-    /// What the transport that is about to come was asked for with.
-    private var upcoming: ReceiveRequest?
-    private var hasReceived = false
+    /// What the transports that are about to come were asked for with: one, unless several come at once on different event loops.
+    private var upcoming: [ReceiveRequest] = []
+    private(set) var hasReceived = false
     /// Whether this server heard of the client when it came with a cursor, so that messages from before may be for it.
     private(set) var isReturning = false
     var flow = Flow.away {
@@ -68,6 +71,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     /// Messages of a client that never said that it is ready, while it is made so.
     var held: CircularBuffer<ByteBuffer> = []
     var calls = 0
+    /// Streams that calls pass on, by their calls.
+    var streams: [ObjectIdentifier: Task<Void, any Error>] = [:]
     var message = ByteBuffer()
     private(set) var starting: Task<Void, any Error>?
     private(set) var isStarted = false
@@ -91,22 +96,28 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         self.owner = entry.route?.makeOwner()
         self.home = entry.route?.home
         self.pollPatience = entry.pollPatience
+        self.gate = entry.gate
+        self.gateUser = entry.gateUser
         self.lastKeepAlive = carrier.now
         self.receivingSince = carrier.now
     }
 
     var options: ClassicOptions { self.endpoint.options }
 
+    /// By the limits of the moment.
+    func renewMeter() { self.carrier.meter = self.gate?.meter(user: self.gateUser) }
+
     // MARK: A transport comes
 
     /// Must be called right before the carrier gets the transport.
-    func expect(_ request: ReceiveRequest) { self.upcoming = request }
+    func expect(_ request: ReceiveRequest) { self.upcoming.append(request) }
 
     func opened() { self.carrier.register() }
 
     func resumed() {
-        guard let request = self.upcoming else { return }
-        self.upcoming = nil
+        let kind = self.carrier.transport?.kind
+        guard let place = self.upcoming.firstIndex(where: { $0.transport.kind == kind }) else { return }
+        let request = self.upcoming.remove(at: place)
         self.generation += 1
         self.remember(request)
         self.transport = request.transport
@@ -142,6 +153,8 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
     private func seat(_ admission: ClassicAdmission, _ features: RequestFeatures, _ user: HubUser?) {
         let application = admission.application
         guard !self.seats.contains(where: { $0.server === application.server }) else { return }
+        // What further requests list counts, too.
+        guard self.seats.count < self.options.maximumHubs + (self.home == nil ? 0 : 1) else { return }
         let seat = self.endpoint.makeSeat(for: self, admission, features, user)
         self.seats.append(seat)
         seat.enter()
@@ -331,8 +344,10 @@ final class ClassicSession: ConnectionSession, @unchecked Sendable {
         self.wakeWaiters()
         self.owner?.closed(reason)
         self.failRequests()
+        for stream in self.streams.values { stream.cancel() }
         let (seats, starting) = (self.seats, self.starting)
         for seat in seats { seat.connection.close(reason) }
+        for guest in self.guests.values { guest.abandon() }
         Task.startingHere { [self] in
             _ = try? await starting?.value
             for seat in seats where await self.isConnected(seat) {

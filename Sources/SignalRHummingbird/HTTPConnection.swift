@@ -27,6 +27,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         case over
     }
 
+    private let requestLine: RequestLineWatch
     private let decoder: ByteToMessageHandler<HTTPRequestDecoder>
     private let encoder: HTTPResponseEncoder
     private let configuration: HTTPConnectionConfiguration
@@ -50,9 +51,10 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     private var hasBeenUsed = false
 
     init(
-        decoder: ByteToMessageHandler<HTTPRequestDecoder>, encoder: HTTPResponseEncoder,
+        requestLine: RequestLineWatch, decoder: ByteToMessageHandler<HTTPRequestDecoder>, encoder: HTTPResponseEncoder,
         configuration: HTTPConnectionConfiguration, reachesSocket: Bool, respond: @escaping Respond
     ) {
+        self.requestLine = requestLine
         self.decoder = decoder
         self.encoder = encoder
         self.configuration = configuration
@@ -75,6 +77,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
         lastProgress = .now()
+        if case .end = part { requestLine.requestEnded() }
         if case .answering(nil) = state {
             pipelined.append(part)
         } else {
@@ -240,6 +243,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         write([self.head(head)], nil)
         state = .over
         let (channel, pipeline) = (context.channel, context.pipeline.syncOperations)
+        pipeline.removeHandler(requestLine, promise: nil)
         pipeline.removeHandler(encoder, promise: nil)
         if let repeater { pipeline.removeHandler(repeater, promise: nil) }
         pipeline.removeHandler(context: context, promise: nil)
@@ -261,7 +265,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch error {
-        case HTTPParserError.headerOverflow: refuse(.requestHeaderFieldsTooLarge, context)
+        case HTTPParserError.headerOverflow:
+            refuse(requestLine.isPast ? .requestHeaderFieldsTooLarge : .uriTooLong, context)
         case is HTTPParserError: refuse(.badRequest, context)
         default:
             gone()

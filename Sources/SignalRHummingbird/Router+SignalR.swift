@@ -66,8 +66,11 @@ extension HubEndpoint {
 
 extension HubRequest {
     package init(_ request: Request, from channel: (any Channel)?) {
+        var headers = request.headers
+        // Kept apart from the others, but server code looks for it among them.
+        if let authority = request.head.authority, let host = HTTPField.Name("Host") { headers[host] = authority }
         self.init(
-            method: request.method, path: request.uri.path, rawQuery: request.uri.query ?? "", headers: request.headers,
+            method: request.method, path: request.uri.path, rawQuery: request.uri.query ?? "", headers: headers,
             remoteAddress: channel?.remoteAddress, body: { try await request.body.collect(upTo: $0) })
     }
 }

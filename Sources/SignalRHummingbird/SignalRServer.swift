@@ -14,7 +14,7 @@ public struct HTTPConnectionConfiguration: Sendable {
     public var requestTimeout: Duration = .seconds(30)
     /// How long a connection may stay open between two requests. Default 75 s.
     public var idleTimeout: Duration = .seconds(75)
-    /// Bytes of all header fields of a request. Default 32 KiB; past it the answer is 431.
+    /// Bytes of all header fields of a request, and of its target. Default 32 KiB; past it the answer is 431, for the target 414.
     public var maximumHeaderSize = 32 << 10
     /// Whether requests come by https, as handlers are to see it. Default off; set it where the server is wrapped in TLS.
     public var isSecure = false
@@ -57,21 +57,21 @@ where Responder.Context: InitializableFromSource<ApplicationRequestContextSource
             let decoder = ByteToMessageHandler(
                 HTTPRequestDecoder(
                     leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
-            let encoder = HTTPResponseEncoder()
+            let (requestLine, encoder) = (RequestLineWatch(), HTTPResponseEncoder())
             let responder = responder
             // Nothing else tells whether there are handlers (TLS) below. Should the wording change, hub messages take the longer way.
             let reachesSocket = channel.pipeline.debugDescription.hasSuffix("<no handlers>")
             try channel.pipeline.syncOperations.addHandlers([
-                decoder, encoder,
+                requestLine, decoder, encoder,
                 HTTPConnection(
-                    decoder: decoder, encoder: encoder, configuration: configuration, reachesSocket: reachesSocket
+                    requestLine: requestLine, decoder: decoder, encoder: encoder, configuration: configuration,
+                    reachesSocket: reachesSocket
                 ) { request, channel in
                     await Self.respond(to: request, with: responder, on: channel, logger: logger)
                 },
             ])
             try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            try channel.syncOptions?.setOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 256, maximum: 65_536))
+            try channel.syncOptions?.setOption(.recvAllocator, value: ReceiveBuffer())
             return Value(channel: channel)
         }
     }

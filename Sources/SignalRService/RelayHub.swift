@@ -16,7 +16,10 @@ struct RelayHub: Hub {
 
     func onConnected(_ context: HubCallerContext) async throws {
         if let user = context.userID {
-            for group in userGroups.groups(of: user) { try await context.groups.add(context.connectionID, to: group) }
+            let (groups, connection) = (userGroups.groups(of: user), context.connection)
+            await connection.run {
+                for group in groups { connection.shard.join(connection, group: group, withUser: true) }
+            }
         }
         try await upstream?.connected(context)
     }
@@ -73,11 +76,30 @@ final class ServiceHub: Sendable {
             mode: mode, registry: server.registry, userGroups: userGroups, options: relayOptions, clients: options,
             instanceID: instanceID, logger: logger)
         let (server, relay) = (server, relay)
+        let registry = server.registry
+        userGroups.watch(on: eventLoopGroup.next()) { [weak userGroups, weak registry] user, groups in
+            for shard in registry?.shards ?? [] {
+                shard.eventLoop.execute {
+                    // The user may have been put there again in the meantime.
+                    let over = Set(groups).subtracting(userGroups?.groups(of: user) ?? [])
+                    for connection in shard.members(of: .users([user])) {
+                        for group in over { shard.userLeft(connection, group: group) }
+                    }
+                }
+            }
+        }
         self.endpoint = HubEndpoint(
             registry: server.registry, options: options, logger: logger, offer: { relay.offer(to: $0) }, gate: gate
         ) { connection in
-            relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
+            Self.session(of: connection, relay, server)
         }
+    }
+
+    private static func session(
+        of connection: Connection, _ relay: HubRelay, _ server: HubServer
+    ) -> any ConnectionSession {
+        connection.wantsDetails = connection.user?.claims["asrs.s.derror"]?.isTrue == true
+        return relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
     }
 
     /// The same hub under other options for requests and clients to come. Those that are there stay with what they came with.
@@ -90,7 +112,7 @@ final class ServiceHub: Sendable {
         self.upstream = other.upstream
         self.endpoint = HubEndpoint(other.endpoint, options: server.options, offer: { relay.offer(to: $0) }) {
             connection in
-            relay.routesNewClients ? RelaySession(connection, relay: relay) : server.makeSession(connection)
+            Self.session(of: connection, relay, server)
         }
     }
 

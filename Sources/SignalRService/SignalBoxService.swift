@@ -26,8 +26,15 @@ public final class SignalBoxService: Sendable {
         public var requiresAuthentication = true
         /// The browser origins that may connect, with credentials. Default `*`: every one.
         public var allowedOrigins = ["*"]
-        /// Limits and timers of client connections. Authentication and CORS in it are replaced by the service's own.
-        public var connections = HubOptions()
+        /// Limits and timers of client connections, with the defaults of ``HubOptions`` but for the time to connect, which is Azure's.
+        /// Authentication and CORS in it are replaced by the service's own.
+        public var connections: HubOptions = {
+            var options = HubOptions()
+            options.negotiateTimeout = Options.negotiateTimeout
+            return options
+        }()
+        /// How long a negotiated client has to connect: 5 s (service reference, "Client endpoint").
+        package static let negotiateTimeout: Duration = .seconds(5)
         /// Limits and timers of classic clients. Keys, authentication and CORS in it are replaced by the service's own.
         public var classic = ClassicOptions()
         /// Times and bounds between clients and app servers.
@@ -111,7 +118,7 @@ public final class SignalBoxService: Sendable {
         let servers = Self.serverOptions(options)
         let serverEndpoint = HubEndpoint(
             registry: ConnectionRegistry(group: eventLoopGroup, codecs: servers.codecs, logger: logger),
-            options: servers, logger: logger
+            options: servers, logger: logger, gate: ServerGate(admission: admission, logger: logger)
         ) { [hubs] connection in
             let name = Query.value(of: "hub", in: connection.request.rawQuery).flatMap { HubName(effective: $0) }
             return ServerSession(connection, relay: name.flatMap { name in hubs.withLockedValue { $0[name] } }?.relay)
@@ -243,6 +250,7 @@ public final class SignalBoxService: Sendable {
                 shard.forEach { $0.meter = gate.meter(user: $0.userID) }
             }
         }
+        await classic.renewMeters()
     }
 
     // MARK: Clients

@@ -77,9 +77,64 @@ extension ServiceLink {
         _ = try await ask { .closing(.init(target, reason: reason, ackID: $0, excludedConnections: excluding)) }
     }
 
+    // MARK: Members of groups
+
+    /// A connection in a group.
+    public struct GroupMember: Sendable, Hashable {
+        public let connectionID: String
+        /// nil for an anonymous one.
+        public let userID: String?
+    }
+
+    /// Some of a group's connections, and where those behind them begin.
+    public struct GroupPage: Sendable, Hashable {
+        public let members: [GroupMember]
+        /// What asks for the next page; nil for the last one.
+        public let continuationToken: String?
+    }
+
+    /// The connections in a group, on whatever app server, a page at a time; an unknown group has none.
+    ///
+    /// A service that does not know the question does not answer it, which ends in a timeout.
+    /// - Parameters:
+    ///   - maximum: of one page; nil leaves it to the service (SignalBox: 200, which is also the most).
+    ///   - continuationToken: that of the page before; nil begins.
+    /// - Throws: ``ServiceLinkError``, `CancellationError`.
+    public func members(
+        of group: String, maximum: Int? = nil, continuationToken: String? = nil
+    ) async throws -> GroupPage {
+        let answer = try await ask {
+            .groupMemberQuery(
+                .init(
+                    group: group, ackID: $0, maximum: maximum.map { Int32(clamping: $0) },
+                    continuationToken: continuationToken))
+        }
+        guard answer.isOK else { return GroupPage(members: [], continuationToken: nil) }
+        guard let payload = answer.payload, let page = GroupPage(payload) else { throw ServiceLinkError.unreadable }
+        return page
+    }
+
     private func ask(
         _ message: @escaping @Sendable (_ ackID: Int32) -> ServiceMessage
     ) async throws -> ServerConnection.Answer {
         try await pool.way(nil, to: "").server.ask(message)
+    }
+}
+
+extension ServiceLink.GroupPage {
+    /// `[[[connection, user or nil]…], token or nil]` (service reference, "Notes per message").
+    fileprivate init?(_ payload: ByteBuffer) {
+        guard case .array(let items)? = try? MessagePack.value(from: payload), case .array(let list)? = items.first
+        else { return nil }
+        var members: [ServiceLink.GroupMember] = []
+        for item in list {
+            guard case .array(let pair) = item, case .string(let id)? = pair.first else { return nil }
+            var user: String?
+            if pair.count > 1, case .string(let name) = pair[1] { user = name }
+            members.append(.init(connectionID: id, userID: user))
+        }
+        var token: String?
+        if items.count > 1, case .string(let text) = items[1] { token = text }
+        self.init(members: members, continuationToken: token)
     }
 }

@@ -26,6 +26,7 @@ public struct ServiceLinkError: Error, Sendable, Equatable, CustomStringConverti
         code: .notConnected, message: "The connection to the service was lost before it answered.")
     static let timeout = ServiceLinkError(code: .timeout, message: "The service did not answer in time.")
     static let tooMany = ServiceLinkError(code: .tooMany, message: "Too many operations wait for the service.")
+    static let unreadable = ServiceLinkError(code: .failed, message: "The service's answer cannot be read.")
     static let alreadyRunning = ServiceLinkError(code: .alreadyRunning, message: "The link runs already, or did.")
     static func status(_ status: Int32, _ message: String?) -> ServiceLinkError {
         status == 3

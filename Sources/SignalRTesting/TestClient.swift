@@ -60,7 +60,7 @@ public final class TestClient: Sendable {
             Task { await connection.answer(call, answer, codec) }
         }
         connection.begin(server.makeSession(connection))
-        connection.onRemoved = { [inbox] in inbox.remove() }
+        connection.onRemoved = { [inbox] _ in inbox.remove() }
     }
 
     deinit { drop() }

@@ -10,6 +10,7 @@ extension Serve {
             "maximum-connections", "maximum-connections-per-hub", "maximum-connections-per-user", .list("hub-quota"),
             .list("user-quota"), "connects-per-second", "messages-per-second", "bytes-per-second",
             "messages-per-second-per-user", "bytes-per-second-per-user", "requests-per-second",
+            "maximum-server-connections",
         ]
 
         @Option(
@@ -77,8 +78,15 @@ extension Serve {
                 valueName: "rate:burst"))
         var requestsPerSecond = RateLimit(nil)
 
+        @Option(
+            help: ArgumentHelp(
+                "Connections of app servers, of which each has five to a hub; one more is answered with 429. [SIGNALBOX_MAXIMUM_SERVER_CONNECTIONS]",
+                valueName: "number"))
+        var maximumServerConnections = ServiceLimits().serverConnections ?? 0
+
         func validate() throws {
             let counts = [
+                "--maximum-server-connections": maximumServerConnections,
                 "--maximum-connections": maximumConnections, "--maximum-connections-per-hub": maximumConnectionsPerHub,
                 "--maximum-connections-per-user": maximumConnectionsPerUser,
             ]
@@ -101,6 +109,7 @@ extension Serve {
             limits.messagesPerUser = messagesPerSecondPerUser.rate
             limits.bytesPerUser = bytesPerSecondPerUser.rate
             limits.requestsPerKey = requestsPerSecond.rate
+            limits.serverConnections = limit(maximumServerConnections)
             return limits
         }
     }

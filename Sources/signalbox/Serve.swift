@@ -38,7 +38,8 @@ struct Serve: AsyncParsableCommand, Configurable {
             .list("allow-hub"), .list("hub-setting"),
             .flag("playground"), .flag("classic-jsonp"),
             .list("upstream"), "upstream-timeout", "upstream-concurrency", .flag("upstream-refusals"), "database",
-            "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size", "maximum-queue",
+            "negotiate-timeout", "handshake-timeout", "keep-alive-interval", "client-timeout", "maximum-message-size",
+            "maximum-queue",
             "transports", .flag("websocket-compression"), .flag("stateful-reconnect"), .flag("detailed-errors"),
             "log-level", "log-format",
         ] + Limits.settings + AdminOptions.settings
@@ -284,6 +285,11 @@ extension Serve {
 
         @Option(
             help: ArgumentHelp(
+                "How long a client that negotiated has to connect. [SIGNALBOX_NEGOTIATE_TIMEOUT]", valueName: "time"))
+        var negotiateTimeout = Interval.seconds(5)
+
+        @Option(
+            help: ArgumentHelp(
                 "How long a client's handshake may take. [SIGNALBOX_HANDSHAKE_TIMEOUT]", valueName: "time"))
         var handshakeTimeout = Interval.seconds(15)
 
@@ -322,6 +328,7 @@ extension Serve {
 
         var hubOptions: HubOptions {
             var options = HubOptions()
+            options.negotiateTimeout = negotiateTimeout.duration
             options.handshakeTimeout = handshakeTimeout.duration
             options.keepAliveInterval = keepAliveInterval.duration
             options.clientTimeout = clientTimeout.duration

@@ -165,7 +165,7 @@ import Testing
     @Test func `A POST that waits for a transport which never comes`() async throws {
         try await withServer {
             $0.transportMaximumBufferSize = 1000
-            $0.disconnectTimeout = .seconds(1)
+            $0.negotiateTimeout = .seconds(1)
         } _: { server in
             let target = try await target(server)
             let reply = try await server.request("POST", target, body: String(repeating: "x", count: 70_000))

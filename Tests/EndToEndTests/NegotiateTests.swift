@@ -106,7 +106,7 @@ import Testing
     @Test func `Connections that nobody opens go away`() async throws {
         try await withServer {
             $0.maximumPendingConnections = 1
-            $0.disconnectTimeout = .seconds(1)
+            $0.negotiateTimeout = .seconds(1)
         } _: { server in
             let token = try await server.negotiate().token
             try await until { try await server.negotiate().error == nil }

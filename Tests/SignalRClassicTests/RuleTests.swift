@@ -164,24 +164,6 @@ import Testing
         #expect(try await again.messages() == [call("ChatHub", "messagesMissed")])
     }
 
-    // MARK: §11
-
-    @Test(
-        arguments: ["serverSentEvents", "foreverFrame"], [Stage.chatData, #"[{"name":"chathub"},{"name":"newshub"}]"#])
-    func `Progress is on its way before a result that goes another way`(transport: String, hubs: String) async throws {
-        let client = try await MemoryClient(Stage().endpoint, data: hubs)
-        let stream = try await client.stream(transport, "connect", [("frameId", "1")])
-        _ = try await stream.initial()
-        try await client.start(transport)
-        for call in 0..<10 {
-            let answer = await client.send(#"{"H":"chathub","M":"work","A":[],"I":\#(call)}"#, over: transport)
-            #expect(answer.text == #"{"R":"done","I":"\#(call)"}"#)
-            let sent = try await stream.rest()
-            #expect(sent.contains(#"{"I":"P|\#(call)","P":{"I":"\#(call)","D":50}}"#))
-            #expect(sent.contains(#"{"I":"P|\#(call)","P":{"I":"\#(call)","D":100}}"#))
-        }
-    }
-
     // MARK: §12
 
     @Test func `A member of two groups hears twice what goes to both, now and later`() async throws {
@@ -211,6 +193,23 @@ import Testing
             }
             #expect(heard == [SignalRClassicTests.call("ChatHub", "receive", "hello")])
         }
+    }
+
+    // MARK: §19
+
+    @Test func `Further requests do not add hubs beyond the bound`() async throws {
+        let stage = try Stage { $0.maximumHubs = 1 }
+        let client = try await MemoryClient(stage.endpoint)
+        let socket = try await client.connected()
+        let other = client.query("webSockets").map {
+            ($0.0, $0.0 == "connectionData" ? #"[{"name":"newshub"}]"# : $0.1)
+        }
+        let response = await stage.endpoint.request("/signalr/start", other)
+        #expect(response.text == "{ \"Response\": \"started\" }")
+        #expect(await stage.news.context.presence.count() == 0)
+        try await stage.news.context.clients.all.send("news", 1)
+        try await stage.chat.context.clients.all.send("receive", 2)
+        #expect(try await socket.messages() == [call("ChatHub", "receive", 2)])
     }
 
     // MARK: §17

@@ -98,6 +98,16 @@ struct ChatHub: Hub {
                     })
             }
         },
+        .init("endless", kind: .stream) { _ in
+            { hub, _ in
+                .stream(
+                    AsyncStream<Int> { numbers in
+                        numbers.onTermination = { _ in hub.diary.write("stream ended") }
+                        numbers.yield(1)
+                    })
+            }
+        },
+        .init("torrent", kind: .stream) { _ in { _, _ in .stream(AsyncStream<Int>(unfolding: { 1 })) } },
         .init("ask") { _ in
             { _, context in try .value(try await context.clients.caller.invoke("answer", returning: Int.self)) }
         },

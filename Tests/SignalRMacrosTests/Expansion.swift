@@ -8,8 +8,6 @@ import SwiftSyntaxBuilder
 import SwiftSyntaxMacroExpansion
 import SwiftSyntaxMacros
 
-@testable import SignalRMacros
-
 struct Expansion {
     /// The source after expansion, without blank lines around it.
     let source: String

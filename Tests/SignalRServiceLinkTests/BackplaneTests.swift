@@ -215,6 +215,40 @@ private func payload(_ target: String, id: String = "") -> [ServiceMessage.Paylo
         }
     }
 
+    /// Two pages as SignalBox writes them, a group that is not known, and an answer that is none.
+    @Test func membersOfGroups() async throws {
+        try await withLink { _, _ in
+        } _: { stage in
+            let peer = try await stage.service.connection()
+            try await eventually { stage.link.isConnected }
+            func page(
+                _ status: Int32, _ payload: String?, after token: String? = nil
+            ) async throws -> (page: ServiceLink.GroupPage, query: ServiceMessage.GroupMemberQuery) {
+                let task = stage.task { try await $0.members(of: "g", maximum: 2, continuationToken: token) }
+                guard case .groupMemberQuery(let query) = try await peer.message() else {
+                    throw Unexpected(what: "no query")
+                }
+                let answer = payload.map { ByteBuffer(bytes: bytes($0)) }
+                try await peer.send(.ack(id: query.ackID, status: status, message: "", payload: answer, []))
+                return (try await task.value, query)
+            }
+            // [[["a", "ann"], ["b", nil]], "b"]
+            let first = try await page(1, "929292a161a3616e6e92a162c0a162")
+            #expect(first.query.group == "g" && first.query.maximum == 2 && first.query.continuationToken == nil)
+            #expect(
+                first.page.members
+                    == [.init(connectionID: "a", userID: "ann"), .init(connectionID: "b", userID: nil)])
+            #expect(first.page.continuationToken == "b")
+            // [[["c", nil]], nil]
+            let second = try await page(1, "929192a163c0c0", after: "b")
+            #expect(second.query.continuationToken == "b")
+            #expect(second.page.members.map(\.connectionID) == ["c"] && second.page.continuationToken == nil)
+            #expect(try await page(2, nil).page.members.isEmpty)
+            await #expect(throws: ServiceLinkError.unreadable) { _ = try await page(1, "91c3") }
+            await #expect(throws: ServiceLinkError.unreadable) { _ = try await page(1, nil) }
+        }
+    }
+
     // MARK: Client results
 
     private func question(_ peer: Peer) async throws -> (call: ServiceMessage.ClientCall, text: String) {

@@ -1,6 +1,7 @@
 // SignalBox: rates, counts and appointments of the service's limits
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import SignalR
@@ -192,6 +193,22 @@ private final class TestClock: Sendable {
         for _ in 0..<10 { #expect(admission.refusal(of: "a") == nil) }
         #expect(admission.arrive(at: "a", user: nil) == nil)
         #expect(admission.refusal(of: "a")?.reason == .connectRate)
+    }
+
+    @Test func appServersAreCountedApart() {
+        var limits = ServiceLimits()
+        limits.serverConnections = 2
+        let admission = Admission(limits) { 0 }
+        let gate = ServerGate(admission: admission, logger: Logger(label: "test"))
+        #expect(gate.refusal() == nil && gate.arrive(user: "s") == nil)
+        #expect([gate.enter(user: "s"), gate.enter(user: nil)] == [nil, nil])
+        #expect(gate.enter(user: "s")?.reason == .serverConnections)
+        #expect(admission.count() == 0 && admission.enter("a", user: nil) == nil)
+        gate.leave(user: "s")
+        #expect(gate.enter(user: "t") == nil)
+        limits.serverConnections = nil
+        admission.update(limits)
+        #expect(gate.enter(user: "t") == nil)
     }
 
     @Test func nobodyWaitsForEver() {

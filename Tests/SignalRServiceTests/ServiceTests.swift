@@ -15,6 +15,11 @@ import Testing
         #expect(try await makeService().client(.post, query, isNegotiate: true).status == .badRequest)
     }
 
+    /// As Azure has it (service reference, "Client endpoint").
+    @Test func whoNegotiatedHasFiveSeconds() {
+        #expect(SignalBoxService.Options(keys: AccessKeys("k")).connections.negotiateTimeout == .seconds(5))
+    }
+
     @Test func clientsWithoutATokenAre401() async throws {
         let response = try await makeService().client(.post, "hub=chat", isNegotiate: true)
         #expect(response.status == .unauthorized)

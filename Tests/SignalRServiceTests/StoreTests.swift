@@ -93,6 +93,28 @@ private func membership(_ user: String, _ group: String, _ deadline: Double = 1e
         }
     }
 
+    /// What ends is told once, by user, and is no longer kept.
+    @Test func membershipsEnd() async throws {
+        let store = try SQLiteStore(path: ":memory:")
+        let log = MembershipLog(store, logger: Logger(label: "test"))
+        let groups = UserGroups(hub: "chat", log: log)
+        let now = AccessKeys.now
+        #expect(groups.expire(now: now + 1e9).isEmpty)
+        for (user, group, lifetime) in [("u", "a", 10.0), ("u", "b", 20), ("v", "a", 10), ("w", "a", 30)] {
+            #expect(groups.add(user, to: group, lifetime: lifetime, now: now))
+        }
+        #expect(groups.expire(now: now + 9).isEmpty)
+        // Once more, for longer.
+        #expect(groups.add("v", to: "a", lifetime: 100, now: now + 9))
+        #expect(groups.expire(now: now + 11) == ["u": ["a"]])
+        #expect(groups.expire(now: now + 11).isEmpty)
+        #expect(groups.expire(now: now + 31) == ["u": ["b"], "w": ["a"]])
+        try await groups.settle()
+        #expect(try await store.memberships().map(\.user) == ["v"])
+        let kept = UserGroups(hub: "chat", kept: try await store.memberships())
+        #expect(kept.expire(now: now + 110) == ["v": ["a"]])
+    }
+
     @Test func theLimitPerUserHoldsThereToo() async throws {
         let store = try SQLiteStore(path: ":memory:")
         let log = MembershipLog(store, logger: Logger(label: "test"))

@@ -50,12 +50,34 @@ import Testing
         for connection in connections {
             // Every place that a connection remembers is its own.
             for membership in connection.memberships {
-                #expect(membership.set.members[membership.index] === connection)
-                #expect(Int(membership.set.places[membership.index]) == connection.shardIndex)
+                #expect(membership.set.members[Int(membership.index)] === connection)
+                #expect(Int(membership.set.places[Int(membership.index)]) == connection.shardIndex)
             }
         }
         for connection in connections { shard.remove(connection) }
         #expect(sets.allSatisfy { $0.members.isEmpty && $0.places.isEmpty })
+    }
+
+    @Test(arguments: [false, true])
+    func `Who joined for itself stays when its user leaves`(isOwnFirst: Bool) {
+        let loop = EmbeddedEventLoop()
+        let registry = ConnectionRegistry(group: loop, codecs: [], logger: Logger(label: "test"))
+        let shard = registry.shard(of: loop)
+        let (with, own, both) = (0..<3).map { _ in Connection.forTests(registry, on: loop) }.triple
+        for connection in [with, own, both] { shard.add(connection) }
+        shard.join(with, group: "g", withUser: true)
+        shard.join(own, group: "g")
+        shard.join(both, group: "g", withUser: !isOwnFirst)
+        shard.join(both, group: "g", withUser: isOwnFirst)
+        #expect(shard.count(of: .groups(["g"])) == 3)
+        for connection in [with, own, both] { shard.userLeft(connection, group: "g") }
+        #expect(Set(shard.members(of: .groups(["g"])).map(\.id)) == [own.id, both.id])
+        // Only the first time, and nowhere else.
+        for connection in [with, own, both] { shard.userLeft(connection, group: "g") }
+        shard.userLeft(own, group: "other")
+        #expect(shard.count(of: .groups(["g"])) == 2)
+        shard.leave(both, group: "g")
+        #expect(shard.count(of: .groups(["g"])) == 1)
     }
 }
 
@@ -65,4 +87,8 @@ extension Connection {
             id: ConnectionID(), registry: registry, eventLoop: loop, limits: ConnectionLimits(HubOptions()), user: nil,
             userID: user, request: RequestFeatures(HubRequest(method: .get, path: "/")))
     }
+}
+
+extension [Connection] {
+    fileprivate var triple: (Connection, Connection, Connection) { (self[0], self[1], self[2]) }
 }

@@ -15,7 +15,7 @@ import Testing
     init() { self.registry = ConnectionRegistry(group: loop, codecs: [], logger: Logger(label: "test")) }
 
     private func table(lifetime: Duration = .seconds(1000)) -> SessionTable {
-        SessionTable(eventLoop: loop, lifetime: lifetime, capacity: 10, earlyLimit: 1000)
+        SessionTable(eventLoop: loop, opening: lifetime, lingering: lifetime, capacity: 10, earlyLimit: 1000)
     }
 
     private func pending() -> SessionTable.Pending { .init(id: ConnectionID(), isStateful: false) }

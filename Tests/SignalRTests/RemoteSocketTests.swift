@@ -24,8 +24,7 @@ import Testing
     private func socket(of connection: Connection) throws -> EmbeddedChannel {
         let channel = EmbeddedChannel(loop: EmbeddedEventLoop())
         try channel.pipeline.syncOperations.addHandler(
-            WebSocketTransport(
-                connection, limits: connection.limits, deflate: nil, resumes: true, isLocal: false, output: .channel))
+            WebSocketTransport(connection, deflate: nil, resumes: true, isLocal: false, output: .channel))
         loop.run()
         return channel
     }

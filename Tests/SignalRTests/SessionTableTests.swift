@@ -15,7 +15,7 @@ import Testing
     init() { self.registry = ConnectionRegistry(group: loop, codecs: [], logger: Logger(label: "test")) }
 
     private func table(lifetime: Duration = .seconds(1000), capacity: Int = 10) -> SessionTable {
-        SessionTable(eventLoop: loop, lifetime: lifetime, capacity: capacity, earlyLimit: 1000)
+        SessionTable(eventLoop: loop, opening: lifetime, lingering: lifetime, capacity: capacity, earlyLimit: 1000)
     }
 
     private func pending() -> SessionTable.Pending { .init(id: ConnectionID(), isStateful: false) }
@@ -25,7 +25,7 @@ import Testing
         _ = table.insert(pending(), token: token)
         let connection = Connection.forTests(registry, on: loop)
         _ = table.activate(token, as: .longPolling) { _ in connection }
-        connection.onRemoved = { [weak table] in table?.ended(token, lingers: lingers) }
+        connection.onRemoved = { [weak table] _ in table?.ended(token, lingers: lingers) }
         return connection
     }
 
@@ -87,6 +87,17 @@ import Testing
         loop.advanceTime(by: .seconds(1))
         #expect(kind(table[waiting]) == "none")
         #expect(kind(table[over]) == "none")
+    }
+
+    @Test func `What nobody opened does not wait for what lingers`() {
+        let table = SessionTable(
+            eventLoop: loop, opening: .zero, lingering: .seconds(1000), capacity: 10, earlyLimit: 1000)
+        let (over, waiting) = (ConnectionID(), ConnectionID())
+        live(table, over).close(.aborted)
+        _ = table.insert(pending(), token: waiting)
+        loop.advanceTime(by: .seconds(1))
+        #expect(kind(table[waiting]) == "none")
+        #expect(kind(table[over]) == "over")
     }
 
     @Test func `A connection whose transport never came is closed by the sweep`() {

@@ -124,6 +124,25 @@ import Testing
         #expect(throws: HubProtocolError.self) { while try ServiceCodec.read(from: &bytes) != nil {} }
     }
 
+    /// `[10, [nil, "a"], {}, {}]`.
+    @Test func nilIsNoName() throws {
+        var bytes = ByteBuffer(hex: "08940a92c0a1618080")
+        let message = try ServiceCodec.read(from: &bytes)
+        #expect(message == .multicast(.init(to: .all, [], excludedConnections: ["a"])))
+    }
+
+    /// `[35, "i", "c", "s", "json", "", {1: 7, 3: "json", 9: 1}]`.
+    @Test func handsOnOnlyWhatAnyoneKnows() throws {
+        var bytes = ByteBuffer(hex: "1a9723a169a163a173a46a736f6ec40083010703a46a736f6e0901")
+        guard case .clientCompletion(let call, _, _)? = try ServiceCodec.read(from: &bytes) else {
+            Issue.record("another message")
+            return
+        }
+        #expect(call.extension.members.map(\.key) == [1, 3, 9])
+        #expect(call.extension.handedOn(withProtocol: true).members.map(\.key) == [1, 3])
+        #expect(call.extension.handedOn(withProtocol: false).members.map(\.key) == [1])
+    }
+
     @Test func refusesMessagesThatAreTooLong() {
         var bytes = ByteBuffer(bytes: [0xFF, 0xFF, 0xFF, 0x7F, 0x94])
         #expect(throws: HubProtocolError.self) { try ServiceCodec.read(from: &bytes) }

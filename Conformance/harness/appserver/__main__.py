@@ -48,6 +48,7 @@ async def main():
     parser.add_argument("--untyped", action="store_true", help="an SDK of before 2025, that sends slices of the hub's output")
     parser.add_argument("--application", help="a classic app server (ASP.NET SignalR 2.x) of this name, with a chat as its hub")
     parser.add_argument("--keep-alive", type=float, default=15.0, help="seconds between the hub's pings to clients")
+    parser.add_argument("--haste", type=float, default=1.0, help="how many times faster than an SDK's its clocks run")
     options = parser.parse_args()
 
     endpoint = Endpoint(options.connection_string)
@@ -56,6 +57,7 @@ async def main():
     else:
         app = AppServer(
             endpoint, options.hub, TestHub, report, options.links, options.shutdown, not options.untyped, options.keep_alive)
+    app.haste = options.haste
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     app.start()

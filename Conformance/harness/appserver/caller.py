@@ -132,7 +132,7 @@ class Caller:
             if self.is_ended_here:
                 return
             try:
-                async with asyncio.timeout(CLIENT_TIMEOUT):
+                async with asyncio.timeout(CLIENT_TIMEOUT / self.app.haste):
                     data = await self.incoming.get()
             except TimeoutError:
                 await self.end("Connection timeout")

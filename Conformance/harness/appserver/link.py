@@ -95,7 +95,7 @@ class Link:
             while (message := reader.next()) is not None:
                 await self._received(message)
             try:
-                async with asyncio.timeout(SILENCE):
+                async with asyncio.timeout(SILENCE / self.app.haste):
                     data = await self.socket.recv()
             except websockets.ConnectionClosed:
                 return

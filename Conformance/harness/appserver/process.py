@@ -26,9 +26,13 @@ class AppProcess:
             [sys.executable, "-m", "harness.appserver", "--connection-string", connection_string, "--hub", hub,
              "--links", str(links), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent.parent)
-        AppProcess.running.append(self)
         threading.Thread(target=self._read, daemon=True).start()
-        ready = self.wait("ready")
+        try:
+            ready = self.wait("ready")
+        except BaseException:
+            self.kill()
+            raise
+        AppProcess.running.append(self)
         self.port, self.name = ready["port"], ready["name"]
         self.url = f"http://127.0.0.1:{self.port}"
 

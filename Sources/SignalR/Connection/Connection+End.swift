@@ -13,7 +13,7 @@ extension Connection {
             self.pending = nil
             transport.write(pending.bytes())
         }
-        lastWords = pending?.bytes()
+        lastWords = pending
         state = .closing
         inbound = nil
         resumeWriters()
@@ -38,7 +38,7 @@ extension Connection {
         pending = nil
         held = nil
         resumeWriters()
-        onRemoved?()
+        onRemoved?(self)
         onRemoved = nil
     }
 

@@ -173,6 +173,6 @@ extension Connection {
 
     package func takeLastWords() -> ByteBuffer? {
         defer { lastWords = nil }
-        return lastWords
+        return lastWords?.bytes()
     }
 }

@@ -12,9 +12,9 @@ package final class Connection: @unchecked Sendable {
     // MARK: Constants
 
     package let id: ConnectionID
-    package let eventLoop: any EventLoop
     package let registry: ConnectionRegistry
     package let shard: ConnectionShard
+    package var eventLoop: any EventLoop { shard.eventLoop }
     package let user: HubUser?
     /// The user this connection belongs to; nil when anonymous.
     package let userID: String?
@@ -23,7 +23,7 @@ package final class Connection: @unchecked Sendable {
     /// The id that hubs and other clients know it by.
     package var name: String { request.origin?.connectionName ?? id.description }
 
-    // MARK: State, on the event loop
+    // MARK: State, on the event loop; small things side by side, since there are tens of thousands of these
 
     package internal(set) var transport: (any Transport)? { didSet { updateLane() } }
     package internal(set) var session: (any ConnectionSession)?
@@ -43,22 +43,33 @@ package final class Connection: @unchecked Sendable {
         }
     }
     package internal(set) var transferFormat = TransferFormat.text
+    /// Negotiated to survive the loss of its socket.
+    package var isStateful = false { didSet { updateLane() } }
+    /// Whether this client is told the details of errors, even where others are not.
+    package var wantsDetails = false
+    /// Messages are put aside, since something has to be sent before them.
+    var isHolding = false { didSet { updateLane() } }
+    var isDirty = false
+    var isReceiving = false
+    /// The session has more than it wants to keep; see ``holdUp(_:)``.
+    var isHeldUp = false
+    /// Seconds that this connection may be without a transport.
+    package var disconnectTimeout: UInt32
+    /// The shard's clock when sending stopped to make progress; 0 while it makes progress.
+    var blockedSince: UInt32 = 0
+    /// The shard's clock when the last transport left; meaningful while `transport` is nil.
+    package internal(set) var detachedSince: UInt32
     /// What ``transportHistory`` gives, but for connections whose client has its transports in another.
     package var history = TransportHistory()
     /// Tells the endpoint that the connection is gone.
-    package var onRemoved: (@Sendable () -> Void)?
-    /// Seconds that this connection may be without a transport.
-    package var disconnectTimeout: UInt32
+    package var onRemoved: (@Sendable (Connection) -> Void)?
     /// When the token expires, in seconds since 1970.
     package var expiration: Double?
-    /// Negotiated to survive the loss of its socket.
-    package var isStateful = false { didSet { updateLane() } }
     /// Watches over what the client sends; nil when nothing limits it. Its sessions ask it.
     package var meter: (any InboundMeter)?
     /// Numbers and keeps messages for a stateful client; nil for all others.
     var replay: ReplayBuffer?
-    /// Messages are put aside, since something has to be sent before them.
-    var isHolding = false { didSet { updateLane() } }
+    /// What is put aside.
     var held: Batch?
 
     /// The connection whose messages go out through this one's transport as they are; nil for all but carriers of classic clients.
@@ -71,22 +82,14 @@ package final class Connection: @unchecked Sendable {
 
     /// Messages that wait for the next flush, or for a slow client.
     var pending: Batch? { didSet { if (pending == nil) != (oldValue == nil) { updateLane() } } }
-    var isDirty = false
-    /// The shard's clock when sending stopped to make progress; 0 while it makes progress.
-    var blockedSince: UInt32 = 0
-    /// The shard's clock when the last transport left; meaningful while `transport` is nil.
-    package internal(set) var detachedSince: UInt32
     /// Received bytes that make no whole message yet.
     var inbound: ByteBuffer?
-    var isReceiving = false
     /// Tasks that wait until the queue is short again.
     var writeWaiters: [CheckedContinuation<Void, Never>] = []
     /// What a long-polling client has yet to fetch after the end.
-    package internal(set) var lastWords: ByteBuffer?
+    package internal(set) var lastWords: Batch?
     /// What came by POST when there was no room for more; nil most of the time.
     var posts: WaitingPosts?
-    /// The session has more than it wants to keep; see ``holdUp(_:)``.
-    var isHeldUp = false
 
     /// Without what went to all connections of the shard at once.
     var ownTraffic = Traffic()
@@ -116,7 +119,6 @@ package final class Connection: @unchecked Sendable {
         self.id = id
         self.registry = registry
         self.shard = registry.shard(of: eventLoop)
-        self.eventLoop = eventLoop
         self.user = user
         self.userID = userID
         self.request = request

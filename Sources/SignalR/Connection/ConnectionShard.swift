@@ -8,7 +8,14 @@ import SignalRWire
 /// A connection's place in a set.
 struct Membership {
     unowned let set: ConnectionSet
-    var index: Int
+    var index: UInt32
+    /// Whether the connection was put there for itself, or with all of its user's, or both.
+    var isOwn = false
+    var isOfUser = false
+}
+
+extension Membership {
+    fileprivate mutating func mark(_ withUser: Bool) { withUser ? (isOfUser = true) : (isOwn = true) }
 }
 
 /// Connections with O(1) insertion and removal, iterated without gaps. A connection knows its own places.
@@ -20,24 +27,29 @@ final class ConnectionSet {
     private(set) var places: ContiguousArray<UInt32> = []
     var pace = DeliveryPace()
     /// What went to all members at once.
-    let sharedTraffic = SharedTraffic()
+    fileprivate(set) var sharedTraffic = SharedTraffic()
 
     init(_ name: String, isGroup: Bool) {
         self.name = name
         self.isGroup = isGroup
     }
 
-    /// Does nothing when it is a member already, or no longer in its shard.
-    func insert(_ connection: Connection) {
-        guard connection.shardIndex >= 0, !connection.memberships.contains(where: { $0.set === self }) else { return }
-        connection.memberships.append(Membership(set: self, index: members.count))
+    /// Does nothing for a connection that is no longer in its shard.
+    func insert(_ connection: Connection, withUser: Bool = false) {
+        guard connection.shardIndex >= 0 else { return }
+        if let index = connection.memberships.firstIndex(where: { $0.set === self }) {
+            return connection.memberships[index].mark(withUser)
+        }
+        var membership = Membership(set: self, index: UInt32(members.count))
+        membership.mark(withUser)
+        connection.memberships.append(membership)
         if connection.state == .open { connection.share(sharedTraffic, connection.format, isSharing: true) }
         members.append(connection)
         places.append(UInt32(connection.shardIndex))
     }
 
     /// The shard moved a member.
-    func move(_ membership: Membership, to place: Int) { places[membership.index] = UInt32(place) }
+    func move(_ membership: Membership, to place: Int) { places[Int(membership.index)] = UInt32(place) }
 
     func remove(_ connection: Connection) {
         guard let found = connection.memberships.firstIndex(where: { $0.set === self }) else { return }
@@ -45,8 +57,8 @@ final class ConnectionSet {
         if connection.state == .open { connection.share(sharedTraffic, connection.format, isSharing: false) }
         let (last, place) = (members.removeLast(), places.removeLast())
         guard last !== connection else { return }
-        members[index] = last
-        places[index] = place
+        members[Int(index)] = last
+        places[Int(index)] = place
         guard let moved = last.memberships.firstIndex(where: { $0.set === self }) else { return }
         last.memberships[moved].index = index
     }
@@ -94,7 +106,7 @@ package final class ConnectionShard: @unchecked Sendable {
     /// Of all connections, those that ended included.
     package var traffic = Traffic()
     /// What went to all at once.
-    let sharedTraffic = SharedTraffic()
+    private(set) var sharedTraffic = SharedTraffic()
     /// Numbers and keeps messages for clients that resume by a cursor; nil while there are none.
     package var journal: (any DeliveryJournal)?
 
@@ -149,9 +161,10 @@ package final class ConnectionShard: @unchecked Sendable {
         if all.isEmpty { releaseWaiters() }
     }
 
-    package func join(_ connection: Connection, group: String) {
+    /// - Parameter withUser: whether it joins as one of its user's connections, for as long as the user is in the group.
+    package func join(_ connection: Connection, group: String, withUser: Bool = false) {
         guard connection.shardIndex >= 0, connection.state != .closed else { return }
-        set(group, in: \.groups, isGroup: true).insert(connection)
+        set(group, in: \.groups, isGroup: true).insert(connection, withUser: withUser)
         connection.tell(.group, "Joined", detail: group)
         connection.session?.membershipChanged(of: group, to: true)
     }
@@ -161,6 +174,15 @@ package final class ConnectionShard: @unchecked Sendable {
         leave(connection, set)
         connection.tell(.group, "Left", detail: group)
         connection.session?.membershipChanged(of: group, to: false)
+    }
+
+    /// Its user is no longer in the group. A connection that was put there for itself stays.
+    package func userLeft(_ connection: Connection, group: String) {
+        guard let set = groups[group], let index = connection.memberships.firstIndex(where: { $0.set === set }),
+            connection.memberships[index].isOfUser
+        else { return }
+        connection.memberships[index].isOfUser = false
+        if !connection.memberships[index].isOwn { leave(connection, group: group) }
     }
 
     package func leaveAllGroups(_ connection: Connection) {
@@ -195,7 +217,9 @@ package final class ConnectionShard: @unchecked Sendable {
         switch target {
         case .all:
             var delivery = Delivery(message, in: self, except: except, atOnce: pace.isLone(in: currentTick()))
-            delivery.deliver(to: all, at: nil, counting: sharedTraffic)
+            delivery.deliver(to: all, at: nil)
+            delivery.count(in: &sharedTraffic)
+            delivery.sendRests(to: all)
         case .groups(let names):
             // A connection in two of the groups gets the message twice, as in the in-memory original.
             for name in names { if let set = groups[name] { deliver(message, to: set, except) } }
@@ -207,7 +231,9 @@ package final class ConnectionShard: @unchecked Sendable {
 
     private func deliver(_ message: Outgoing, to set: ConnectionSet, _ except: Exclusion) {
         var delivery = Delivery(message, in: self, except: except, atOnce: set.pace.isLone(in: currentTick()))
-        delivery.deliver(to: set.members, at: set.places, counting: set.sharedTraffic)
+        delivery.deliver(to: set.members, at: set.places)
+        delivery.count(in: &set.sharedTraffic)
+        delivery.sendRests(to: set.members)
     }
 
     /// The bytes of a message for one format; nil, and a word in the log, when it cannot be written so.

@@ -68,23 +68,25 @@ struct Delivery {
 
     private static let handful = 64
 
-    /// Runs no code of the application and closes nothing before every socket was written, so that none of them can be gone by then.
+    /// Writes to every socket; runs no code of the application and closes nothing, so that none of them can be gone.
     /// - Parameter places: where `receivers` stand in the shard; nil when they are all of its connections.
-    /// - Parameter shared: what its receivers have in common.
-    mutating func deliver(
-        to receivers: ContiguousArray<Connection>, at places: ContiguousArray<UInt32>?, counting shared: SharedTraffic
-    ) {
+    mutating func deliver(to receivers: ContiguousArray<Connection>, at places: ContiguousArray<UInt32>?) {
         withUnsafeTemporaryAllocation(of: Ready.self, capacity: min(Self.handful, receivers.count)) { ready in
             for start in stride(from: 0, to: receivers.count, by: Self.handful) {
                 let few = start..<min(start + Self.handful, receivers.count)
                 send(ready.prefix(collect(receivers, few, places, into: ready)))
             }
         }
-        if asksNobody {
-            for format in formats where format.batch != nil {
-                shared.sent(format.bytes.readableBytes, in: format.format)
-            }
-        }
+    }
+
+    /// Counts for all receivers at once, where they were not counted one by one; before any of them can end.
+    func count(in shared: inout SharedTraffic) {
+        guard asksNobody else { return }
+        for format in formats where format.batch != nil { shared.sent(format.bytes.readableBytes, in: format.format) }
+    }
+
+    /// Queues what sockets of `receivers` did not take, which may end some.
+    func sendRests(to receivers: ContiguousArray<Connection>) {
         for one in incomplete {
             var rest = formats[one.format].bytes
             rest.moveReaderIndex(forwardBy: one.sent)
@@ -112,7 +114,7 @@ struct Delivery {
             let format = slot(of: lane.format)
             guard let socket = lane.socket, formats[format].batch != nil else { continue }
             if !asksNobody {
-                receivers[index].ownTraffic.sent(messages: 1, bytes: formats[format].bytes.readableBytes)
+                receivers[index].ownTraffic.sent((1, formats[format].bytes.readableBytes))
             }
             ready.initializeElement(at: count, to: Ready(socket: socket, receiver: index, format: format))
             count += 1
@@ -125,7 +127,7 @@ struct Delivery {
             // It is about to be counted with all others.
             let format = formats[slot(of: connection.format)]
             if format.batch != nil {
-                connection.ownTraffic.sent(messages: -1, bytes: -format.bytes.readableBytes)
+                connection.ownTraffic.sent((-1, -format.bytes.readableBytes))
             }
         }
         if connection.isStateful || connection.isHolding {
@@ -153,7 +155,7 @@ struct Delivery {
                     if one.sent < bytes.count { incomplete.append(one) }
                 }
             }
-            shard.traffic.sent(messages: count, bytes: count &* formats[format].bytes.readableBytes)
+            shard.traffic.sent((count, count &* formats[format].bytes.readableBytes))
         }
     }
 }

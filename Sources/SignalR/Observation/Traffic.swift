@@ -17,9 +17,9 @@ package struct Traffic: Sendable, Equatable {
         left.bytesOut &+= right.bytesOut
     }
 
-    mutating func sent(messages: Int, bytes: Int) {
-        messagesOut &+= messages
-        bytesOut &+= bytes
+    mutating func sent(_ count: (messages: Int, bytes: Int)) {
+        messagesOut &+= count.messages
+        bytesOut &+= count.bytes
     }
 }
 
@@ -27,17 +27,34 @@ package struct Traffic: Sendable, Equatable {
 ///
 /// A message for many touches nothing of a receiver but its lane, so it is counted here, once. A connection that comes subtracts what
 /// was counted before, and one that leaves adds what it had with all others.
-final class SharedTraffic {
-    private var counts: [(messages: Int, bytes: Int)] = []
-
-    subscript(format: Format) -> (messages: Int, bytes: Int) {
-        format.slot < counts.count ? counts[format.slot] : (0, 0)
+struct SharedTraffic {
+    private struct Count {
+        var format: Format
+        var messages = 0
+        var bytes = 0
     }
 
-    func sent(_ bytes: Int, in format: Format) {
-        while counts.count <= format.slot { counts.append((0, 0)) }
-        counts[format.slot].messages &+= 1
-        counts[format.slot].bytes &+= bytes
+    /// The format that came first, which most groups have alone, beside all others: no further place in memory to visit.
+    private var first: Count?
+    private var others: [Count] = []
+
+    subscript(format: Format) -> (messages: Int, bytes: Int) {
+        if let first, first.format == format { return (first.messages, first.bytes) }
+        return others.first { $0.format == format }.map { ($0.messages, $0.bytes) } ?? (0, 0)
+    }
+
+    mutating func sent(_ bytes: Int, in format: Format) {
+        var count = self[format]
+        count.messages &+= 1
+        count.bytes &+= bytes
+        let new = Count(format: format, messages: count.messages, bytes: count.bytes)
+        if first.map({ $0.format == format }) ?? true {
+            first = new
+        } else if let known = others.firstIndex(where: { $0.format == format }) {
+            others[known] = new
+        } else {
+            others.append(new)
+        }
     }
 }
 
@@ -46,21 +63,21 @@ extension Connection {
     package var traffic: Traffic {
         var traffic = ownTraffic
         guard state == .open else { return traffic }
-        for shared in audiences { traffic.sent(messages: shared[format].messages, bytes: shared[format].bytes) }
+        traffic.sent(shard.sharedTraffic[format])
+        for membership in memberships { traffic.sent(membership.set.sharedTraffic[format]) }
         return traffic
     }
 
-    private var audiences: [SharedTraffic] { [shard.sharedTraffic] + memberships.map(\.set.sharedTraffic) }
-
     /// It begins, or ceases, to get what goes to all that are open and have this format.
     func share(_ format: Format, isSharing: Bool) {
-        for shared in audiences { share(shared, format, isSharing: isSharing) }
+        share(shard.sharedTraffic, format, isSharing: isSharing)
+        for membership in memberships { share(membership.set.sharedTraffic, format, isSharing: isSharing) }
     }
 
     /// The same for one group or user.
     func share(_ shared: SharedTraffic, _ format: Format, isSharing: Bool) {
         let (messages, bytes) = shared[format]
-        ownTraffic.sent(messages: isSharing ? 0 &- messages : messages, bytes: isSharing ? 0 &- bytes : bytes)
+        ownTraffic.sent(isSharing ? (0 &- messages, 0 &- bytes) : (messages, bytes))
     }
 
     /// A hub message, or a piece of some that is relayed as it is, came from the client. On the event loop.

@@ -36,6 +36,8 @@ package struct GateRefusal: Error, Sendable, Equatable {
         case connectRate = "connect_rate"
         /// REST requests come too fast.
         case requestRate = "request_rate"
+        /// There are as many connections of app servers as there may be.
+        case serverConnections = "server_connections"
     }
 
     package let reason: Reason
@@ -55,6 +57,7 @@ package struct GateRefusal: Error, Sendable, Equatable {
         case .userConnections: "The user has as many connections as it may have."
         case .connectRate: "Too many clients connect at once."
         case .requestRate: "Too many requests were made with this key."
+        case .serverConnections: "The service has as many connections of app servers as it may have."
         }
     }
 

@@ -54,8 +54,9 @@ package final class HubEndpoint: Sendable {
         self.limits = ConnectionLimits(options)
         self.logger = logger
         self.sessions = SessionTable(
-            eventLoop: registry.anyEventLoop(for: ConnectionID()), lifetime: options.disconnectTimeout,
-            capacity: options.maximumPendingConnections, earlyLimit: options.transportMaximumBufferSize)
+            eventLoop: registry.anyEventLoop(for: ConnectionID()), opening: options.negotiateTimeout,
+            lingering: options.disconnectTimeout, capacity: options.maximumPendingConnections,
+            earlyLimit: options.transportMaximumBufferSize)
         self.makeSession = makeSession
     }
 
@@ -337,9 +338,9 @@ package final class HubEndpoint: Sendable {
         if let refusal = gate?.enter(user: userID) { throw refusal }
         let made = sessions.activate(token, as: kind) { pending in
             let connection = self.connection(pending, as: kind, request, user, userID, on: eventLoop)
-            connection.onRemoved = { [sessions, gate] in
+            connection.onRemoved = { [self] connection in
                 sessions.ended(token, lingers: kind == .longPolling)
-                gate?.leave(user: userID)
+                gate?.leave(user: connection.userID)
             }
             return connection
         }
@@ -392,7 +393,7 @@ package final class HubEndpoint: Sendable {
     }
 
     private func upgrade(_ head: HTTPRequest, _ connection: Connection, resumes: Bool) -> HubResponse {
-        .upgrade(head, connection, limits, resumes: resumes, compresses: options.webSocketCompression)
+        .upgrade(head, connection, resumes: resumes, compresses: options.webSocketCompression)
     }
 
     private func serverSentEvents(_ request: HubRequest, _ user: HubUser?, _ host: HostChannel?) throws -> HubResponse {

@@ -10,7 +10,7 @@ extension HubResponse {
     /// - Parameter resumes: whether the connection may have had a transport before.
     /// - Parameter willAttach: runs on the channel's event loop right before the connection gets the transport.
     package static func upgrade(
-        _ head: HTTPRequest, _ connection: Connection, _ limits: ConnectionLimits, resumes: Bool, compresses: Bool,
+        _ head: HTTPRequest, _ connection: Connection, resumes: Bool, compresses: Bool,
         willAttach: @escaping @Sendable () -> Void = {}
     ) -> HubResponse {
         switch WebSocketHandshake.accept(head, deflate: compresses ? .init(head.headerFields) : nil) {
@@ -20,7 +20,7 @@ extension HubResponse {
                 willAttach()
                 try host.channel.pipeline.syncOperations.addHandler(
                     WebSocketTransport(
-                        connection, limits: limits, deflate: deflate, resumes: resumes,
+                        connection, deflate: deflate, resumes: resumes,
                         isLocal: connection.eventLoop === host.channel.eventLoop, output: host.output))
             }
         }

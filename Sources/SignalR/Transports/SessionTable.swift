@@ -4,7 +4,7 @@
 import NIOConcurrencyHelpers
 import NIOCore
 
-/// The endpoint's connections by token. Entries that nobody opened go after the disconnect timeout; their number is bounded.
+/// The endpoint's connections by token. Entries that nobody opened go after a time; their number is bounded.
 final class SessionTable: Sendable {
     struct Pending: Sendable {
         let id: ConnectionID
@@ -35,16 +35,34 @@ final class SessionTable: Sendable {
 
     fileprivate struct State {
         var entries: [ConnectionID: Entry] = [:]
-        /// What to remove when, in order of time.
-        var expiring: CircularBuffer<(token: ConnectionID, at: NIODeadline)> = []
+        /// What to remove when, if nobody opened it.
+        var opening: Deadlines
+        /// What to remove when, if nobody came to hear of its end.
+        var lingering: Deadlines
         var pendingCount = 0
         /// What early posts of all entries cost.
         var earlyBytes = 0
         var isStopped = false
     }
 
-    private let state = NIOLockedValueBox(State())
-    private let lifetime: TimeAmount
+    /// All the same time away, so in order.
+    fileprivate struct Deadlines {
+        let lifetime: TimeAmount
+        private var queue: CircularBuffer<(token: ConnectionID, at: NIODeadline)> = []
+
+        init(_ lifetime: Duration) { self.lifetime = TimeAmount(lifetime) }
+
+        mutating func add(_ token: ConnectionID) { queue.append((token, .now() + lifetime)) }
+
+        /// The next token that is due.
+        mutating func pop(at now: NIODeadline) -> ConnectionID? {
+            guard let next = queue.first, next.at <= now else { return nil }
+            queue.removeFirst()
+            return next.token
+        }
+    }
+
+    private let state: NIOLockedValueBox<State>
     private let capacity: Int
     private let earlyLimit: Int
     private let sweeper: NIOLockedValueBox<RepeatedTask?> = NIOLockedValueBox(nil)
@@ -52,9 +70,12 @@ final class SessionTable: Sendable {
     /// What may be posted to all connections together that nobody opened yet, in bytes.
     fileprivate static let maximumEarlyBytes = 64 << 20
 
-    /// - Parameter earlyLimit: bytes that may be posted to a connection that nobody opened yet, before POSTs wait.
-    init(eventLoop: any EventLoop, lifetime: Duration, capacity: Int, earlyLimit: Int) {
-        self.lifetime = TimeAmount(lifetime)
+    /// - Parameters:
+    ///   - opening: how long an entry waits to be opened.
+    ///   - lingering: how long the end of a long-polling connection is kept for its last poll.
+    ///   - earlyLimit: bytes that may be posted to a connection that nobody opened yet, before POSTs wait.
+    init(eventLoop: any EventLoop, opening: Duration, lingering: Duration, capacity: Int, earlyLimit: Int) {
+        self.state = NIOLockedValueBox(State(opening: Deadlines(opening), lingering: Deadlines(lingering)))
         self.capacity = capacity
         self.earlyLimit = earlyLimit
         let task = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] _ in
@@ -82,7 +103,7 @@ final class SessionTable: Sendable {
             guard unbounded || state.pendingCount < capacity else { return false }
             state.pendingCount += 1
             state.entries[token] = .pending(pending)
-            state.expiring.append((token, .now() + lifetime))
+            state.opening.add(token)
             return true
         }
     }
@@ -138,7 +159,7 @@ final class SessionTable: Sendable {
         state.withLockedValue { state in
             guard case .live(let connection, _) = state.entries[token] else { return }
             state.entries[token] = lingers ? .over(connection.takeLastWords()) : nil
-            if lingers { state.expiring.append((token, .now() + lifetime)) }
+            if lingers { state.lingering.add(token) }
         }
     }
 
@@ -172,17 +193,18 @@ final class SessionTable: Sendable {
         return state.withLockedValue { state in
             var connections: [Connection] = []
             var early: [EarlyPosts] = []
-            while let next = state.expiring.first, next.at <= now {
-                state.expiring.removeFirst()
-                switch state.entries[next.token] {
+            while let token = state.opening.pop(at: now) {
+                switch state.entries[token] {
                 case .pending:
-                    if let posts = state.takeEarly(next.token) { early.append(posts) }
+                    if let posts = state.takeEarly(token) { early.append(posts) }
                     state.pendingCount -= 1
-                    state.entries[next.token] = nil
-                case .over: state.entries[next.token] = nil
+                    state.entries[token] = nil
                 case .live(let connection, _): connections.append(connection)
-                case nil: break
+                case .over, nil: break
                 }
+            }
+            while let token = state.lingering.pop(at: now) {
+                if case .over = state.entries[token] { state.entries[token] = nil }
             }
             return (connections, early)
         }

@@ -40,8 +40,8 @@ public struct TransportHistory: Sendable, Hashable {
         }
     }
 
-    /// Why a transport is not, or no longer, the one in use.
-    public enum Outcome: Sendable, Hashable {
+    /// Why a transport is not, or no longer, the one in use. Indirect, since every connection has room for one, and few ever use it.
+    public indirect enum Outcome: Sendable, Hashable {
         /// Negotiation left it out: it is switched off here, or the web server cannot carry it.
         case notOffered
         /// It was offered, and no request for it came: the client's list or platform lacks it, or something on the way stopped it.

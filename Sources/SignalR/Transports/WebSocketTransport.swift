@@ -25,8 +25,6 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
     }
 
     private let connection: Connection
-    private let limits: ConnectionLimits
-    private let isDeflated: Bool
     private var reader: WebSocketReader
     /// Bytes of an incomplete frame header.
     private var partial: ByteBuffer?
@@ -35,35 +33,36 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
     private var transport: (any Transport)?
     private var closing = Closing.open
     var output: SocketOutput { didSet { if isLocal { connection.updateLane() } } }
+    private let isDeflated: Bool
     private var readIsHeld = false
     /// What the channel said last; asking it again for every message is a noticeable part of a broadcast.
     private var isWritable = true
-    /// What the pong to come must carry, while the client does not read. Of several pings only the last needs an answer (RFC 6455 §5.5.3).
-    private var owedPong: [UInt8]?
     /// What `connection.isOverfull` said last, when it lives on another event loop.
     private var remoteIsFull = false
     private let resumes: Bool
     /// A stateful client's new socket may land on another event loop than its connection; then every call hops.
     private let isLocal: Bool
+    /// What the pong to come must carry, while the client does not read. Of several pings only the last needs an answer (RFC 6455 §5.5.3).
+    private var owedPong: [UInt8]?
 
     init(
-        _ connection: Connection, limits: ConnectionLimits, deflate: PerMessageDeflate.Parameters?, resumes: Bool,
+        _ connection: Connection, deflate: PerMessageDeflate.Parameters?, resumes: Bool,
         isLocal: Bool, output: SocketOutput
     ) {
         self.connection = connection
         self.isLocal = isLocal
-        self.limits = limits
         self.isDeflated = deflate != nil
         self.resumes = resumes
         self.output = output
         self.reader = WebSocketReader(
-            role: .server, maximumFrameSize: limits.maximumWebSocketFrameSize,
-            inflater: deflate == nil ? nil : Inflater(), maximumInflatedSize: limits.maximumWebSocketFrameSize)
+            role: .server, maximumFrameSize: connection.limits.maximumWebSocketFrameSize,
+            inflater: deflate == nil ? nil : Inflater(),
+            maximumInflatedSize: connection.limits.maximumWebSocketFrameSize)
     }
 
     // MARK: Transport
 
-    let kind = TransportKind.webSockets
+    var kind: TransportKind { .webSockets }
 
     var canWrite: Bool {
         guard case .open = closing else { return false }
@@ -110,7 +109,7 @@ final class WebSocketTransport: ChannelDuplexHandler, SocketTransport {
         if isFailure { context.close(mode: .output, promise: nil) }
         resumeReading()
         let channel = context.channel
-        let timeout = context.eventLoop.scheduleTask(in: TimeAmount(limits.webSocketCloseTimeout)) {
+        let timeout = context.eventLoop.scheduleTask(in: TimeAmount(connection.limits.webSocketCloseTimeout)) {
             channel.close(promise: nil)
         }
         channel.closeFuture.whenComplete { _ in timeout.cancel() }

@@ -52,8 +52,11 @@ extension SignalBoxService {
     /// What a client that comes now is told; nil while it may come. Clients that are here already go on.
     func drainRefusal(_ request: HubRequest) -> HubResponse? {
         guard isDraining else { return nil }
+        // Classic clients have negotiated whatever else they ask for.
+        let isClassic = request.path.lowercased().hasPrefix("/aspnetclient")
         let isNew =
-            request.path.hasSuffix("/negotiate") || request.method == .get && request.query("id") == nil
+            request.path.lowercased().hasSuffix("/negotiate")
+            || request.method == .get && request.query("id") == nil && !isClassic
         guard isNew else { return nil }
         var response = HubResponse.text(.serviceUnavailable, "The service is going out of use; try again.")
         // Spread, so that those who are turned away together do not come back together.

@@ -90,11 +90,14 @@ final class ClientInvocations: Sendable {
         waiting.caller.fail(waiting.call, text)
     }
 
-    /// Nobody waits any more.
-    func forget(callsOf caller: ServerSession) {
+    /// A connection of an app server is gone. Its process hears of answers by another one, if it has one.
+    func hand(callsOf caller: ServerSession, to other: ServerSession?) {
         state.withLockedValue { state in
-            guard !state.waiting.isEmpty else { return }
-            state.waiting = state.waiting.filter { !$0.value.caller.isServer(caller) }
+            for (id, waiting) in state.waiting where waiting.caller.isServer(caller) {
+                state.waiting[id] = other.map {
+                    Waiting(call: waiting.call, caller: .server($0), deadline: waiting.deadline)
+                }
+            }
         }
     }
 

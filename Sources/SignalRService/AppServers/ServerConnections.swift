@@ -88,6 +88,11 @@ final class ServerConnections: Sendable {
         }
     }
 
+    /// Any connection of a server process.
+    func connection(ofServer id: String) -> ServerSession? {
+        state.withLockedValue { $0.entries.first { $0.description.serverID == id }?.session }
+    }
+
     // MARK: Clients
 
     /// Whether a client would find a server of its generation.

@@ -28,7 +28,9 @@ extension ServerSession {
                 return lane.send(ClientInvocations.failure(of: call, "There are too many calls, or this one is known."))
             }
             if owner.session.serverID != self.serverID {
-                owner.send(.clientInvocation(call, payloads))
+                var question = call
+                question.extension = call.extension.handedOn(withProtocol: false)
+                owner.send(.clientInvocation(question, payloads))
                 lane.send(
                     .serviceMapping(
                         invocationID: call.invocationID, connectionID: call.connectionID, instanceID: relay.instanceID,
@@ -50,7 +52,9 @@ extension ServerSession {
         }
         switch caller {
         case .server(let caller) where caller !== self && payload.readableBytes > 0:
-            caller.send(.clientCompletion(call, protocol: protocolName, payload))
+            var answer = call
+            answer.extension = call.extension.handedOn(withProtocol: true)
+            caller.send(.clientCompletion(answer, protocol: protocolName, payload))
         case .service(let callback):
             callback(.success(.init(protocolName: protocolName.lowercased(), bytes: payload)))
         case .server, nil: break

@@ -69,9 +69,10 @@ extension ServerSession {
     /// A user's membership is for its connections of now and of later (service reference, "Fan-out, users, groups").
     private func changeUser(_ user: String, _ membership: ServiceMessage.Membership, _ relay: HubRelay) {
         let groups: [String]
+        // A time of 0 is for those only who are here now.
+        let lifetime = membership.extension.lifetime
         if membership.isJoin {
             guard let group = membership.group else { return }
-            let lifetime = membership.extension.lifetime
             if lifetime != 0 {
                 let seconds = lifetime.map { Double(max(0, $0)) }
                 guard relay.userGroups.add(user, to: group, lifetime: seconds) else {
@@ -87,7 +88,9 @@ extension ServerSession {
         count(relay, then: { _ in .ok }, membership.ackID) { shard in
             for connection in shard.members(of: .users([user])) {
                 for group in groups {
-                    isJoin ? shard.join(connection, group: group) : shard.leave(connection, group: group)
+                    isJoin
+                        ? shard.join(connection, group: group, withUser: lifetime != 0)
+                        : shard.leave(connection, group: group)
                 }
             }
             return 0

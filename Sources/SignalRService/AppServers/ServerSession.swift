@@ -265,7 +265,7 @@ final class ServerSession: ConnectionSession, @unchecked Sendable {
         let wasRunning = phase == .running
         phase = .over
         relay?.servers.remove(self)
-        relay?.invocations.forget(callsOf: self)
+        if let relay { relay.invocations.hand(callsOf: self, to: relay.servers.connection(ofServer: serverID)) }
         let lanes = lanes.withLockedValue { lanes in
             lanes.isOver = true
             defer { lanes.all = [] }

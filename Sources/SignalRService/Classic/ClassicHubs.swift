@@ -20,6 +20,7 @@ final class ClassicHubs: ClassicDirectory {
         guard let service = reference.withLockedValue({ $0.service }) else {
             throw ClassicRefusal(.serviceUnavailable, "The service has ended.")
         }
+        if let refusal = service.drainRefusal(request) { throw ClassicRefusal(refusal) }
         let visit = Visit(service: service, pass: ClassicPass(user), user: user, request: request)
         return try visit.entry(to: names)
     }
@@ -44,7 +45,8 @@ private struct Visit {
         }
         entry.route = try route(places, isPersistent: names == nil)
         entry.mayResume =
-            entry.route == nil && (pass.application == nil || places.allSatisfy { mode(of: $0.hub) == .serverless })
+            !service.isDraining && entry.route == nil
+            && (pass.application == nil || places.allSatisfy { mode(of: $0.hub) == .serverless })
         return entry
     }
 

@@ -142,7 +142,8 @@ final class ClassicRelay: ClassicOwner, RelayedClient, @unchecked Sendable {
 
     func closedByServer(_ error: String?) {
         serverKnows = true
-        client?.end(.serverClosed(error))
+        guard let client else { return }
+        client.end(.serverClosed(error, detailed: client.connection.user?.claims["asrs.s.derror"]?.isTrue == true))
     }
 
     func serverLost(_ reason: CloseReason) {

@@ -1,10 +1,11 @@
 // SignalBox: the limits of the service at work: who is counted, and who is told to come later
 // SPDX-License-Identifier: Apache-2.0
 
+import Logging
 import NIOConcurrencyHelpers
 import SignalR
 
-/// Counts clients by hub and user, and their arrivals, and REST requests by key.
+/// Counts clients by hub and user, and their arrivals, app servers, and REST requests by key.
 ///
 /// One lock, taken a few times for each client and once for each REST request: the counts are exact, so that a limit of 100 lets in 100.
 /// What clients send is not counted here but on their event loops, by ``ClientMeter``.
@@ -45,6 +46,7 @@ final class Admission: Sendable {
     private struct State {
         var limits: ServiceLimits
         var connections = 0
+        var servers = 0
         var hubs: [String: Hub] = [:]
         var arrivals: TokenBucket?
         /// Who was refused gets an appointment, one behind the other.
@@ -163,6 +165,20 @@ final class Admission: Sendable {
         }
     }
 
+    // MARK: App servers
+
+    func enterServer() -> GateRefusal? {
+        state.withLockedValue { state in
+            if let limit = state.limits.serverConnections, state.servers >= limit {
+                return GateRefusal(.serverConnections, retryAfter: .random(in: Self.fullRetry))
+            }
+            state.servers += 1
+            return nil
+        }
+    }
+
+    func leaveServer() { state.withLockedValue { $0.servers -= 1 } }
+
     // MARK: REST
 
     /// Counts a request with the key of this number.
@@ -187,4 +203,25 @@ struct HubGate: Gate {
     func enter(user: String?) -> GateRefusal? { admission.enter(hub, user: user) }
     func leave(user: String?) { admission.leave(hub, user: user) }
     func meter(user: String?) -> (any InboundMeter)? { admission.meter(hub, user: user) }
+}
+
+/// Counts connections of app servers, those included that have not shaken hands.
+struct ServerGate: Gate {
+    let admission: Admission
+    let logger: Logger
+
+    func refusal() -> GateRefusal? { nil }
+    func arrive(user: String?) -> GateRefusal? { nil }
+    func enter(user: String?) -> GateRefusal? {
+        let refusal = admission.enterServer()
+        if refusal != nil {
+            // Whoever comes here has a key, and SDKs come again more and more slowly.
+            logger.warning(
+                "An app server was refused: there are as many connections of app servers as there may be",
+                metadata: ["signalr.server.id": "\(user ?? "")"])
+        }
+        return refusal
+    }
+    func leave(user: String?) { admission.leaveServer() }
+    func meter(user: String?) -> (any InboundMeter)? { nil }
 }

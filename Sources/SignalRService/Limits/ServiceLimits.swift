@@ -1,7 +1,7 @@
 // SignalBox: how much of the service its clients and callers may use
 // SPDX-License-Identifier: Apache-2.0
 
-/// The limits of a service. `nil` is no limit, which is the default of all but ``connects``.
+/// The limits of a service. `nil` is no limit, which is the default of all but ``connects`` and ``serverConnections``.
 ///
 /// What is over a limit is refused with 429 and `Retry-After` where there is a request to answer; a client that sends too much is told
 /// so in its Close message and may come back (`CloseReason.rateLimited`).
@@ -30,6 +30,8 @@ public struct ServiceLimits: Sendable, Equatable {
     public var connectionsPerUser: Int?
     /// ``connectionsPerUser`` of particular users, by their ids.
     public var connectionsOfUser: [String: Int] = [:]
+    /// Connections of app servers to all hubs; an app server has five to each of its hubs. Default 10,000.
+    public var serverConnections: Int? = 10_000
 
     /// Clients that connect: negotiate requests, and WebSockets without one. Default 5,000 a second, and 20,000 at once.
     public var connects: Rate? = Rate(5_000, burst: 20_000)

@@ -60,15 +60,6 @@ extension HubMessage {
     }
 }
 
-extension MessageFacts {
-    /// - Parameter message: nil for bytes that are none.
-    init(_ direction: Direction, _ message: HubMessage?, bytes: Int?, withPayload: Bool) {
-        self.init(
-            direction: direction, method: message?.method, bytes: bytes,
-            payload: withPayload ? message?.payload : nil)
-    }
-}
-
 extension HubMessage.Completion.Outcome {
     fileprivate var summary: String {
         switch self {

@@ -60,9 +60,9 @@ struct ServiceEvent: Sendable {
     }
 }
 
-/// What is told of a hub message.
-struct MessageFacts: Sendable {
-    enum Direction: String { case `in`, out }
+/// What is told of a hub message. Apart from its event, since the journal keeps thousands of events and none of a message.
+final class MessageFacts: Sendable {
+    enum Direction: String, Sendable { case `in`, out }
 
     let direction: Direction
     /// The method of a call; nil for other messages.
@@ -71,6 +71,14 @@ struct MessageFacts: Sendable {
     let bytes: Int?
     /// Arguments, item or result; only while somebody asked for them.
     let payload: HubValue?
+
+    /// - Parameter message: nil for bytes that are none.
+    init(_ direction: Direction, _ message: HubMessage?, bytes: Int?, withPayload: Bool) {
+        self.direction = direction
+        self.method = message?.method
+        self.bytes = bytes
+        self.payload = withPayload ? message?.payload : nil
+    }
 
     func json(withPayload: Bool) -> HubValue {
         .members([

@@ -91,8 +91,10 @@ extension RestAPI {
             }
             try await settle(hub)
         }
-        for connection in await hub.connections(of: user) {
-            _ = await hub.registry.setMembership(of: connection, in: group, to: true)
+        _ = await hub.registry.collect { shard in
+            for connection in shard.members(of: .users([user])) {
+                shard.join(connection, group: group, withUser: lifetime != 0)
+            }
         }
         return HubResponse(call.isDated ? .ok : .accepted)
     }

@@ -15,7 +15,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     private var phase = Phase.handshake
     /// The client's handshake, which its app server gets to see: the version in its usual form, or all of it in any other.
     private var version: Int32 = 0
-    private var unusualHandshake: ByteBuffer?
+    private var unusualHandshake: [UInt8]?
     private var lane: ServerLane?
     /// The place in the lane's list.
     var laneIndex = -1
@@ -25,13 +25,18 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     /// The app server knows of the end, or is not there to hear of it.
     private var serverKnows = false
     /// The server that the client is about to move to, until the old one says that nothing is on its way.
-    private var move: (server: ServerSession, timeout: Scheduled<Void>)?
+    private var move: Move?
+
+    /// Indirect, like the time limit below: every client has room for what few need.
+    private indirect enum Move {
+        case to(ServerSession, until: Scheduled<Void>)
+    }
 
     private enum Phase {
         /// Can go to `waiting`, `opening` or `over`.
         case handshake
         /// No app server is there yet; can go to `opening` or `over`.
-        case waiting(Scheduled<Void>)
+        indirect case waiting(Scheduled<Void>)
         /// The app server has been told, and its handshake response has yet to come; can go to `running` or `over`.
         case opening
         /// Can go to `over`.
@@ -115,7 +120,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     // MARK: Handshake
 
     private func shakeHands(_ bytes: inout ByteBuffer) {
-        do {
+        do throws(HubProtocolError) {
             var raw = bytes
             guard
                 let request = try HandshakeRequest.read(
@@ -133,14 +138,18 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
                         + "The transport does not support 'Binary' transfer format.")
             }
             version = Int32(clamping: request.version)
-            if raw != usualHandshake(codec.name) { unusualHandshake = ByteBuffer(bytes: raw.readableBytesView) }
+            if raw != usualHandshake(codec.name) { unusualHandshake = Array(raw.readableBytesView) }
             connection.use(codec: index)
             if request.version < 2 { connection.isStateful = false }
             findServer()
         } catch {
-            refuse("An unexpected error occurred during connection handshake.")
+            refuse(
+                "An unexpected error occurred during connection handshake."
+                    + (tellsDetails ? " InvalidDataException: \(error.message)" : ""))
         }
     }
+
+    private var tellsDetails: Bool { relay.clients.detailedErrors || connection.wantsDetails }
 
     private func usualHandshake(_ name: String) -> ByteBuffer {
         var bytes = ByteBuffer()
@@ -188,7 +197,9 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         connection.beginHolding()
         connection.register()
         if let user = connection.userID {
-            for group in relay.userGroups.groups(of: user) { connection.shard.join(connection, group: group) }
+            for group in relay.userGroups.groups(of: user) {
+                connection.shard.join(connection, group: group, withUser: true)
+            }
         }
         connection.tell(.server, "Goes to app server", detail: lane.session.serverID)
         introduce(to: lane)
@@ -198,7 +209,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         lane.send(
             Introduction.message(
                 of: connection, protocol: codec.name, instance: relay.instanceID, from: oldServer))
-        let handshake = unusualHandshake ?? usualHandshake(codec.name)
+        let handshake = unusualHandshake.map { ByteBuffer(bytes: $0) } ?? usualHandshake(codec.name)
         lane.send(.connectionData(id: connection.id.description, handshake, []))
     }
 
@@ -214,7 +225,8 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             case .handshake, .waiting, .over: return
             }
         } catch {
-            return connection.close(.writeFailed("The app server sent what is no hub message."))
+            let reason = CloseReason.writeFailed("The app server sent what is no hub message.")
+            return connection.close(reason.hidingError(unless: tellsDetails))
         }
         if cutter.heldBytes > relay.clients.maximumOutboundQueue { connection.close(.slowConsumerBytes) }
     }
@@ -255,7 +267,10 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     /// The app server ended the connection.
     func closedByServer(_ error: String?) {
         serverKnows = true
-        connection.close(.serverClosed(error))
+        let reason = CloseReason.serverClosed(error, detailed: tellsDetails)
+        // Without an answer to its handshake the client would not know what to make of the end.
+        if case .opening = phase, let text = reason.message?.error { return refuse(text) }
+        connection.close(reason)
     }
 
     /// The app server is gone.
@@ -286,7 +301,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
         guard let server = relay.servers.assign(leaving: lane.session.serverID) else { return }
         guard lane.session.canPause else { return moveTo(server) }
         let timeout = connection.eventLoop.scheduleTask(in: TimeAmount(relay.options.pauseTimeout)) { self.stay() }
-        move = (server, timeout)
+        move = .to(server, until: timeout)
         sendFlowControl(FlowControl.pause)
     }
 
@@ -297,14 +312,14 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
 
     /// Nothing for the client is on its way any more.
     func paused(by server: ServerSession) {
-        guard let (next, timeout) = move, isOwned(by: server) else { return }
+        guard case .to(let next, let timeout)? = move, isOwned(by: server) else { return }
         timeout.cancel()
         move = nil
         moveTo(next)
     }
 
     private func stay() {
-        guard let (server, _) = move else { return }
+        guard case .to(let server, _)? = move else { return }
         move = nil
         relay.servers.release(server)
         sendFlowControl(FlowControl.resume)
@@ -366,7 +381,7 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
             relay.servers.stopWaiting(connection.id)
         }
         phase = .over
-        if let (server, timeout) = move {
+        if case .to(let server, let timeout)? = move {
             timeout.cancel()
             relay.servers.release(server)
             move = nil

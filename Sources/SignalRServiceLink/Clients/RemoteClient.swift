@@ -47,7 +47,7 @@ final class RemoteClient: Transport, ConnectionOrigin, @unchecked Sendable {
             request: RequestFeatures(HubRequest(introduction), origin: self))
         connection.isStateful = hub.options.allowStatefulReconnects
         connection.begin(hub.makeSession(connection))
-        connection.onRemoved = { [link = server.link] in link.clientLeft() }
+        connection.onRemoved = { [link = server.link] _ in link.clientLeft() }
         self.connection = connection
         connection.attach(self)
     }

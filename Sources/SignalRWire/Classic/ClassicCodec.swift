@@ -162,7 +162,7 @@ public enum ClassicCodec {
             buffer.writeStaticString("{")
             try self.write(state: progress.state, into: &buffer)
             buffer.writeStaticString("\"I\":")
-            JSON.write(string: "P|\(progress.id)", into: &buffer)
+            JSON.write(string: ClassicProgress.outerID(of: progress.id), into: &buffer)
             buffer.writeStaticString(",\"P\":{\"I\":")
             JSON.write(string: progress.id, into: &buffer)
             buffer.writeStaticString(",\"D\":")

@@ -67,6 +67,9 @@ public struct ClassicProgress: Sendable, Hashable {
         self.value = value
         self.state = state
     }
+
+    /// An id that no call has: clients that know no progress find nobody for it.
+    public static func outerID(of id: String) -> String { "P|\(id)" }
 }
 
 /// What a receive request brings to the client (§6).

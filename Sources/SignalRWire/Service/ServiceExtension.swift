@@ -56,6 +56,16 @@ extension ServiceMessage {
             if case .flag(let flag)? = self.value(of: Key.isPartial) { flag } else { false }
         }
 
+        /// What of it may be handed on to another server, whose version knows these members of ClientInvocation (1) and ClientCompletion
+        /// (1 and 3) but maybe no others.
+        public func handedOn(withProtocol: Bool) -> Extension {
+            var some = Extension()
+            some.members = members.filter {
+                $0.key == Key.tracingID || withProtocol && $0.key == Key.protocol
+            }
+            return some
+        }
+
         public static func `protocol`(_ name: String) -> Extension {
             [Member(key: Key.protocol, value: .text(name))]
         }

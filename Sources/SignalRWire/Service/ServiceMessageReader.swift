@@ -289,6 +289,8 @@ extension ServiceMessageReader {
         var texts: [String] = []
         texts.reserveCapacity(min(count, 1024))
         for _ in 0..<count {
+            // App code may put nil among names; the rest of the message holds.
+            guard !self.reader.passesNil() else { continue }
             guard let text = self.reader.string() else { throw .service(name) }
             texts.append(text)
         }

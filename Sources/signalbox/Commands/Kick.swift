@@ -19,7 +19,8 @@ struct Kick: AsyncParsableCommand, Configurable {
     static let settings =
         ["connection", "user", "group", "hub", "reason", .flag("allow-reconnect"), .flag("json")] + AdminAccess.settings
 
-    @Option(help: ArgumentHelp("This connection. [SIGNALBOX_CONNECTION]", valueName: "id"))
+    /// Unconditional, since ids may begin with a hyphen.
+    @Option(parsing: .unconditional, help: ArgumentHelp("This connection. [SIGNALBOX_CONNECTION]", valueName: "id"))
     var connection: String?
 
     @Option(help: ArgumentHelp("All connections of this user; needs --hub. [SIGNALBOX_USER]", valueName: "id"))

@@ -25,7 +25,8 @@ struct Connections: AsyncParsableCommand, Configurable {
 
     @OptionGroup var list: ListOptions
 
-    @Argument(help: "A connection id: tells what happened to it, and why it has its transport.")
+    @Argument(
+        help: "A connection id: what happened to it, and why it has its transport. Behind --, it may begin with -.")
     var id: String?
 
     private static let columns = [

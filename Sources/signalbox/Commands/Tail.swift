@@ -27,7 +27,9 @@ struct Tail: AsyncParsableCommand, Configurable {
     @Option(help: ArgumentHelp("Only of this user. [SIGNALBOX_USER]", valueName: "id"))
     var user: String?
 
-    @Option(help: ArgumentHelp("Only of this connection. [SIGNALBOX_CONNECTION]", valueName: "id"))
+    /// Unconditional, since ids may begin with a hyphen.
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Only of this connection. [SIGNALBOX_CONNECTION]", valueName: "id"))
     var connection: String?
 
     @Option(

@@ -1,0 +1,1 @@
+../SignalRClassicTests/SharedBackplane.swift
