@@ -60,7 +60,7 @@ import _SignalRWebSocket
             var (pongs, last) = (0, ByteBuffer())
             while last != payload(sent - 1) {
                 let event = try await socket.socket.next { try reader.next(from: &$0) }
-                guard let event else { return Issue.record("The connection ended.") }
+                guard let event else { throw ChannelError.eof }
                 if case .pong(let payload) = event { (pongs, last) = (pongs + 1, payload) }
             }
             #expect(pongs < sent / 2)
