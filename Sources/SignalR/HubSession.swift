@@ -45,7 +45,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
     private enum Phase {
         /// Can go to `greeted`, `starting` or `over`.
         case handshake
-        /// A stateful client has the answer to its handshake, and counts messages as soon as it has read it; can go to `starting` or `over`.
+        /// A stateful client has yet to read the answer to its handshake; can go to `starting` or `over`.
         case greeted
         /// `onConnected` runs; can go to `running` or `over`.
         case starting
@@ -144,6 +144,7 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
             connection.isStateful = false
         }
         writeHandshake(HandshakeResponse(error: nil))
+        connection.register()
         guard connection.replay != nil, bytes.readableBytes == 0 else { return start() }
         // The official JavaScript client does not count a message that it gets in one read with the answer, and handles another one twice
         // after the next resume. It pings once it counts; others may say nothing.
@@ -164,7 +165,6 @@ final class HubSession: ConnectionSession, HubCaller, @unchecked Sendable {
 
     private func start() {
         phase = .starting
-        connection.register()
         let context = HubCallerContext(self, scope: CallScope(.connecting, caller: self))
         Task.startingHere { [self] in
             do {

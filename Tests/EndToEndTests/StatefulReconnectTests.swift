@@ -103,6 +103,7 @@ import Testing
     @Test func `A Close frame is a goodbye`() async throws {
         try await withServer { server in
             let client = try await StatefulClient(server)
+            try await server.bulletin.wait(for: "connected")
             try await client.now.transport.close()
             try await server.bulletin.wait(for: "disconnected in order")
             try await until { try await client.statusOfReconnect() == 404 }

@@ -83,6 +83,20 @@ import Testing
         #expect(await client.request("abort", "webSockets").status == .ok)
     }
 
+    /// Clients before 2.4 take the end for a loss, and a poll may have been on its way.
+    @Test func `Nobody comes back whom server code ended`() async throws {
+        let stage = try Stage()
+        let client = try await MemoryClient(stage.endpoint)
+        let socket = try await client.connected()
+        #expect(await stage.diary.next() == "connected -")
+        #expect(await stage.chat.context.presence.disconnect(.connections([client.id])) == 1)
+        #expect(await stage.diary.next() == "disconnected uncleanly")
+        #expect(await client.request("poll", "longPolling", post: "").status == .notFound)
+        #expect(await client.request("reconnect", "longPolling", post: "").status == .notFound)
+        #expect(await client.request("send", "longPolling", post: "data=%7B%7D").status == .notFound)
+        _ = socket
+    }
+
     @Test func `Whoever reconnects is heard of, also when nobody knows it`() async throws {
         let stage = try Stage()
         let client = try await MemoryClient(stage.endpoint)

@@ -17,6 +17,7 @@ func makeService(_ change: (inout SignalBoxService.Options) -> Void = { _ in }) 
     var options = SignalBoxService.Options(keys: AccessKeys(testKey))
     // Clients come without an app server here, unless a test brings one.
     options.mode = .classic
+    options.connections.negotiateTimeout = .seconds(60)
     change(&options)
     return try SignalBoxService(options, eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
 }

@@ -143,6 +143,23 @@ import Testing
         #expect(call.extension.handedOn(withProtocol: false).members.map(\.key) == [1])
     }
 
+    /// `RemoveFromAllGroupsAsync` of the Management SDK, which asks for no ack.
+    @Test func aUserLeavesAllGroups() throws {
+        let frame: [UInt8] = [0x06, 0x94, 0x11, 0xA1, 0x75, 0xC0, 0x80]
+        var bytes = ByteBuffer(bytes: frame)
+        guard case .membership(let membership)? = try ServiceCodec.read(from: &bytes) else { throw ChannelError.eof }
+        #expect(membership.group == nil && membership.ackID == nil && !membership.isJoin)
+        var written = ByteBuffer()
+        try ServiceCodec.write(.membership(membership), into: &written)
+        #expect(Array(written.readableBytesView) == frame)
+    }
+
+    @Test(arguments: [0x10, 0x0C, 0x0B] as [UInt8])
+    func nobodyElseDoesWithoutAGroup(_ type: UInt8) {
+        var bytes = ByteBuffer(bytes: [0x06, 0x94, type, 0xA1, 0x75, 0xC0, 0x80])
+        #expect(throws: HubProtocolError.self) { try ServiceCodec.read(from: &bytes) }
+    }
+
     @Test func refusesMessagesThatAreTooLong() {
         var bytes = ByteBuffer(bytes: [0xFF, 0xFF, 0xFF, 0x7F, 0x94])
         #expect(throws: HubProtocolError.self) { try ServiceCodec.read(from: &bytes) }

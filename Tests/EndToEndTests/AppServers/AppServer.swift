@@ -180,6 +180,7 @@ func withService<R: Sendable>(
     _ body: @Sendable (ServiceWorld) async throws -> R
 ) async throws -> R {
     var options = SignalBoxService.Options(keys: AccessKeys(ServiceWorld.key))
+    options.connections.negotiateTimeout = .seconds(60)
     change(&options)
     let service = try SignalBoxService(options, eventLoopGroup: TestServer.loops)
     var app = TestApp()
