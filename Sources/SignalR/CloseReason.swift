@@ -86,13 +86,9 @@ public struct CloseReason: Error, Sendable, Equatable, CustomStringConvertible {
     /// The app server that a client of the service was routed to is gone.
     package static let serverLost = CloseReason(
         "app_server_lost", nil, Message(error: ErrorText.close, allowReconnect: true))
-    /// The app server ended the connection. It said goodbye itself if it wanted to, unless an error kept it from that.
-    package static func serverClosed(_ detail: String?, detailed: Bool = false) -> CloseReason {
-        CloseReason(
-            "app_server_closed", detail, graceful: detail == nil,
-            detail.map {
-                Message(error: detailed ? "\(ErrorText.close) \($0)" : ErrorText.close, allowReconnect: true)
-            })
+    /// The app server ended the connection, and said goodbye itself if it wanted to.
+    package static func serverClosed(_ detail: String?) -> CloseReason {
+        CloseReason("app_server_closed", detail, graceful: detail == nil)
     }
     /// An app server's connection to the service that says nothing, though it was asked.
     package static let serverSilent = CloseReason("app_server_silent")

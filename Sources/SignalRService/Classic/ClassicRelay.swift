@@ -142,8 +142,7 @@ final class ClassicRelay: ClassicOwner, RelayedClient, @unchecked Sendable {
 
     func closedByServer(_ error: String?) {
         serverKnows = true
-        guard let client else { return }
-        client.end(.serverClosed(error, detailed: client.connection.user?.claims["asrs.s.derror"]?.isTrue == true))
+        client?.end(.serverClosed(error))
     }
 
     func serverLost(_ reason: CloseReason) {

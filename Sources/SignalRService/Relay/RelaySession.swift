@@ -267,10 +267,11 @@ final class RelaySession: ConnectionSession, RelayedClient, @unchecked Sendable 
     /// The app server ended the connection.
     func closedByServer(_ error: String?) {
         serverKnows = true
-        let reason = CloseReason.serverClosed(error, detailed: tellsDetails)
-        // Without an answer to its handshake the client would not know what to make of the end.
-        if case .opening = phase, let text = reason.message?.error { return refuse(text) }
-        connection.close(reason)
+        // Without an answer to its handshake the client would not know what to make of the end. Later the app server says goodbye itself.
+        if case .opening = phase, let error {
+            return refuse("Connection closed with an error." + (tellsDetails ? " \(error)" : ""))
+        }
+        connection.close(.serverClosed(error))
     }
 
     /// The app server is gone.
