@@ -26,7 +26,7 @@ public final class SignalBoxService: Sendable {
         public var requiresAuthentication = true
         /// The browser origins that may connect, with credentials. Default `*`: every one.
         public var allowedOrigins = ["*"]
-        /// Limits and timers of client connections, with the defaults of ``HubOptions`` but for the time to connect, which is Azure's.
+        /// Limits and timers of client connections, with the defaults of `HubOptions` but for the time to connect, which is Azure's.
         /// Authentication and CORS in it are replaced by the service's own.
         public var connections: HubOptions = {
             var options = HubOptions()
