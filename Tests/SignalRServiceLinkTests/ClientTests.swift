@@ -31,7 +31,7 @@ import Testing
             try await peer.expect("conn1", #"{"type":3,"invocationId":"0","result":null}"# + "\u{1E}")
             try await peer.send(hex: "0b9505a5636f6e6e31a08080")
             try await stage.news.expect("disconnected conn1 in order")
-            #expect(stage.link.clientCount == 0)
+            try await eventually { stage.link.clientCount == 0 }
         }
     }
 
